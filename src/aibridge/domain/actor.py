@@ -1,0 +1,15 @@
+"""Who calls."""
+
+import msgspec
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A person or a service, known by one of our tokens.
+
+    `is_owner` is the one privilege there is today: an owner reads everybody's interceptions.
+    """
+
+    id: str
+    username: str
+    token_id: str
+    is_owner: bool = False

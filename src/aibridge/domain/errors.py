@@ -1,0 +1,182 @@
+"""What may go wrong with a call, in words of the domain. Only the edge turns these into HTTP.
+
+    CallError                      code                     status
+    ├── Refused: we said no
+    │   ├── Unauthenticated        unauthenticated          401
+    │   ├── Forbidden              forbidden                403
+    │   ├── RouteNotSupported      route_not_supported      404
+    │   ├── RequestTimeout         request_timeout          408
+    │   ├── BodyTooLarge           body_too_large           413
+    │   ├── BadRequest             bad_request              400
+    │   ├── UpgradeRequired        upgrade_required         426
+    │   ├── RateLimited            rate_limited             429  with the true wait
+    │   ├── HeadersTooLarge        headers_too_large        431
+    │   ├── NotSupported           not_supported            501
+    │   ├── AtCapacity             at_capacity              503  with an estimate of the wait
+    │   ├── Draining               draining                 503
+    │   └── LedgerUnavailable      ledger_unavailable       503
+    ├── UpstreamFailed: the provider did not do its part
+    │   ├── UpstreamUnreachable    upstream_unreachable     502
+    │   ├── UpstreamBroke          upstream_broke           502
+    │   └── UpstreamTimeout        upstream_timeout         504
+    └── InternalError              internal_error           500  our own fault
+
+A message names the limit and the number; it never holds a secret or a byte of the provider's.
+"""
+
+from typing import ClassVar
+
+
+class CallError(Exception):
+    """Any answer to a call that is not the provider's.
+
+    `message` is the one line for people, `detail` what helps to act on it, `field` the offending part of the request
+    where there is one. `retry_after` is in seconds, absent where coming back would not help. `headers` are further
+    response headers that belong to this very answer.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self,
+        message: str,
+        detail: str = "",
+        *,
+        field: str | None = None,
+        retry_after: float | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.field = field
+        self.retry_after = retry_after
+        self.headers = headers
+
+
+class Refused(CallError):
+    """We said no."""
+
+
+class Unauthenticated(Refused):
+    """No token of ours, or one that is unknown, expired or revoked."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(Refused):
+    """A known caller asks for something it may not have."""
+
+    code = "forbidden"
+    status = 403
+
+
+class RouteNotSupported(Refused):
+    """The path or method is none the gateway relays."""
+
+    code = "route_not_supported"
+    status = 404
+
+
+class RequestTimeout(Refused):
+    """The request did not arrive within its deadline."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class BodyTooLarge(Refused):
+    """The request body is larger than allowed."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class BadRequest(Refused):
+    """The request cannot be understood."""
+
+    code = "bad_request"
+    status = 400
+
+
+class UpgradeRequired(Refused):
+    """A WebSocket was asked for; only plain HTTP is served. Clients fall back at once on 426."""
+
+    code = "upgrade_required"
+    status = 426
+
+
+class RateLimited(Refused):
+    """This caller exceeded its rate."""
+
+    code = "rate_limited"
+    status = 429
+
+
+class HeadersTooLarge(Refused):
+    """The request's headers are larger or more than allowed."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class NotSupported(Refused):
+    """The provider offers this, the gateway does not."""
+
+    code = "not_supported"
+    status = 501
+
+
+class AtCapacity(Refused):
+    """All permits are taken."""
+
+    code = "at_capacity"
+    status = 503
+
+
+class Draining(Refused):
+    """The gateway is about to stop and takes no new calls."""
+
+    code = "draining"
+    status = 503
+
+
+class LedgerUnavailable(Refused):
+    """The journal cannot be written; what cannot be recorded is not served."""
+
+    code = "ledger_unavailable"
+    status = 503
+
+
+class UpstreamFailed(CallError):
+    """The provider did not do its part."""
+
+    code = "upstream_failed"
+    status = 502
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    """No connection: refused, unresolved, TLS failure, or no answer within the connect deadline."""
+
+    code = "upstream_unreachable"
+    status = 502
+
+
+class UpstreamBroke(UpstreamFailed):
+    """The connection ended, or stopped being HTTP, before the answer was whole."""
+
+    code = "upstream_broke"
+    status = 502
+
+
+class UpstreamTimeout(UpstreamFailed):
+    """The first byte, the next byte or the end did not come within its deadline."""
+
+    code = "upstream_timeout"
+    status = 504
+
+
+class InternalError(CallError):
+    """Our own fault. The cause is in the log under the request's id, never in the answer."""

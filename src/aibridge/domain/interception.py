@@ -1,0 +1,57 @@
+"""One recorded call: what is known when it starts, and how it ended."""
+
+from enum import StrEnum
+
+import msgspec
+
+from aibridge.domain.usage import Usage, UsageSource
+
+
+class Status(StrEnum):
+    """How an interception ended."""
+
+    COMPLETED = "completed"
+    """The provider answered and the client got every byte, whatever the provider's status code."""
+    FAILED = "failed"
+    """The provider could not be reached, broke off, or ran out of time; or we failed."""
+    CANCELLED = "cancelled"
+    """The client left before the end."""
+    INTERRUPTED = "interrupted"
+    """The gateway was stopped or killed before the end."""
+
+
+class Interception(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a call once it is admitted and its body was peeked at. Instants are UTC microseconds."""
+
+    id: str
+    actor_id: str
+    token_id: str
+    provider: str
+    route: str
+    """The provider's path, for example `/v1/messages`."""
+    model: str
+    streaming: bool
+    client: str
+    """The program that calls, for example `Claude Code`; `Unknown` when it cannot be told."""
+    session_id: str | None
+    """The client's own name for the conversation, where it gives one."""
+    user_agent: str
+    started_at: int
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How an interception ended. Instants are UTC microseconds."""
+
+    id: str
+    status: Status
+    http_status: int | None = None
+    """The status code the client was given, absent when it left before one was known."""
+    error: str | None = None
+    """The `code` of the error (see `domain.errors`), or the provider's own error type; absent when all went well."""
+    first_byte_at: int | None = None
+    """When the first byte of the provider's answer arrived."""
+    ended_at: int
+    response_id: str | None = None
+    """The provider's name for its response."""
+    usage: Usage | None = None
+    usage_source: UsageSource = UsageSource.UNKNOWN
