@@ -39,21 +39,22 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     base_path: str
     key: str | None = None
 
+    @classmethod
+    def at(cls, name: str, kind: ProviderKind, base_url: str, key: str | None = None) -> "Provider":
+        """Build a provider from its base URL.
+
+        Raises:
+            ValueError: the URL is not http(s), has no host, or carries credentials, a query or a fragment.
+        """
+        url = urlsplit(base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise ValueError(f"{base_url!r} is not an http:// or https:// URL with a host")
+        if url.username or url.password or url.query or url.fragment:
+            raise ValueError("a provider's base URL has no credentials, query or fragment")
+        tls = url.scheme == "https"
+        origin = Origin(tls=tls, host=url.hostname, port=url.port or (443 if tls else 80))
+        return cls(name=name, kind=kind, origin=origin, base_path=url.path.rstrip("/"), key=key)
+
     def __repr__(self) -> str:
         return f"Provider(name={self.name!r}, kind={self.kind.value!r}, origin={str(self.origin)!r})"
 
-
-def provider(name: str, kind: ProviderKind, base_url: str, key: str | None) -> Provider:
-    """Build a `Provider` from its base URL.
-
-    Raises:
-        ValueError: the URL is not http(s), has no host, or carries credentials, a query or a fragment.
-    """
-    url = urlsplit(base_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise ValueError(f"{base_url!r} is not an http:// or https:// URL with a host")
-    if url.username or url.password or url.query or url.fragment:
-        raise ValueError("a provider's base URL has no credentials, query or fragment")
-    tls = url.scheme == "https"
-    origin = Origin(tls=tls, host=url.hostname, port=url.port or (443 if tls else 80))
-    return Provider(name=name, kind=kind, origin=origin, base_path=url.path.rstrip("/"), key=key)
