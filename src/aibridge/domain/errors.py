@@ -26,13 +26,15 @@ A message names the limit and the number; it never holds a secret or a byte of t
 
 from typing import ClassVar
 
+from aibridge.overload.outcome import Rejection
+
 
 class CallError(Exception):
     """Any answer to a call that is not the provider's.
 
     `message` is the one line for people, `detail` what helps to act on it, `field` the offending part of the request
-    where there is one. `retry_after` is in seconds, absent where coming back would not help. `headers` are further
-    response headers that belong to this very answer.
+    where there is one. `rejection` is the limiter's own word where a limiter refused. `retry_after` is in seconds, the
+    rejection's unless given, absent where coming back would not help.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -44,18 +46,18 @@ class CallError(Exception):
         detail: str = "",
         *,
         field: str | None = None,
+        rejection: Rejection | None = None,
         retry_after: float | None = None,
-        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
         self.field = field
-        self.retry_after = retry_after
-        self.headers = headers
+        self.rejection = rejection
+        self.retry_after = rejection.retry_after if retry_after is None and rejection is not None else retry_after
 
 
-class Refused(CallError):
+class Refused(CallError):  # noqa: N818 (domain words, not Python ones)
     """We said no."""
 
 
@@ -150,7 +152,7 @@ class LedgerUnavailable(Refused):
     status = 503
 
 
-class UpstreamFailed(CallError):
+class UpstreamFailed(CallError):  # noqa: N818 (as above)
     """The provider did not do its part."""
 
     code = "upstream_failed"

@@ -7,13 +7,30 @@ import msgspec
 from aibridge.domain.usage import Usage, UsageSource
 
 
+def interception_id(instant: int, randomness: int) -> str:
+    """A new id: a UUID of version 7 (RFC 9562, 5.7), so that ids sort by time and no database has to hand them out.
+
+    `instant` is in UTC microseconds; `randomness` is at least 74 random bits, for example `random.getrandbits(74)`:
+    ids have to be unique, not secret.
+    """
+    number = (
+        (instant // 1000 & 0xFFFFFFFFFFFF) << 80
+        | 0x7 << 76
+        | (randomness >> 62 & 0xFFF) << 64
+        | 0b10 << 62
+        | randomness & 0x3FFFFFFFFFFFFFFF
+    )
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 class Status(StrEnum):
     """How an interception ended."""
 
     COMPLETED = "completed"
-    """The provider answered and the client got every byte, whatever the provider's status code."""
+    """The provider answered with success and the client got every byte."""
     FAILED = "failed"
-    """The provider could not be reached, broke off, or ran out of time; or we failed."""
+    """The provider answered with an error, could not be reached, broke off or ran out of time; or we failed."""
     CANCELLED = "cancelled"
     """The client left before the end."""
     INTERRUPTED = "interrupted"

@@ -57,4 +57,3 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Provider(name={self.name!r}, kind={self.kind.value!r}, origin={str(self.origin)!r})"
-

@@ -1,0 +1,66 @@
+# Everything a new machine needs, and everything that is checked. `make run` and `make test` are all a newcomer has to know.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
+LOCKED := --require-hashes --only-binary :all:
+CLIENTS := .venvs/clients-1 .venvs/clients-2 .venvs/clients-3
+
+.PHONY: run test check bench e2e gen lock clean
+
+run: $(VENV)/run
+	@exec $(BIN)/aibridge server $(ARGS)
+
+test: $(VENV)/dev $(CLIENTS:=/ready)
+	$(BIN)/pytest -n 2 $(ARGS)
+
+check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/gen.py --check
+	$(BIN)/pytest -n 2 tests/overload tests/wire --cov --cov-report=term-missing:skip-covered
+
+# One core for what is measured, the other for everything else. Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
+bench: $(VENV)/dev .venvs/bench/ready
+	$(BIN)/python -m bench $(ARGS)
+
+# Claude Code and Codex, for real and offline. Large downloads (400 MB each), hence not a part of `test`.
+e2e: $(VENV)/dev
+	npm ci --prefix tests/e2e --no-audit --no-fund
+	$(BIN)/pytest tests/e2e --run-e2e $(ARGS)
+
+gen: $(VENV)/dev
+	$(BIN)/python scripts/gen.py
+
+# Rewrites the locks from requirements/*.in; the only target that needs uv.
+lock:
+	cd requirements && for name in run dev clients-1 clients-2 clients-3 bench; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command 'make lock' -o $$name.txt $$name.in || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) .venvs
+
+# An environment is made anew when its lock or the project's metadata changes.
+$(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/made
+	$(PIP) $(LOCKED) -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt pyproject.toml | $(VENV)/made
+	$(PIP) $(LOCKED) -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/run
+
+$(VENV)/made:
+	@scripts/venv $(PYTHON) $(VENV)
+	@touch $@
+
+.venvs/%/ready: requirements/%.txt
+	@scripts/venv $(PYTHON) $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input $(LOCKED) -r $<
+	@touch $@

@@ -1,0 +1,31 @@
+"""Who asks: the same tokens as for AI calls."""
+
+from starlette.requests import Request
+
+from aibridge.control.dependencies import Dependencies
+from aibridge.domain.actor import Actor
+from aibridge.domain.errors import Unauthenticated
+from aibridge.domain.token import matches, token_id_of
+from aibridge.overload.caller import presented_token
+
+_WHERE = (
+    'Send a token of AI Bridge (aib_…) in the header "Authorization: Bearer", "X-Api-Key" or "Coder-Session-Token", '
+    'or in the cookie "coder_session_token".'
+)
+
+
+def identify(request: Request, dependencies: Dependencies) -> Actor:
+    """The actor whose token the request presents.
+
+    Raises:
+        Unauthenticated: there is no token, or it is unknown, revoked or expired.
+    """
+    text = presented_token(request.headers.raw, request.scope["query_string"])
+    if text is None:
+        raise Unauthenticated("No token was presented.", _WHERE)
+    known = dependencies.snapshot().tokens.get(token_id_of(text) or "")
+    if not matches(text, known) or known is None:
+        raise Unauthenticated("The token is not valid.", f"It is unknown or revoked. {_WHERE}")
+    if known.expires_at is not None and known.expires_at <= dependencies.clock():
+        raise Unauthenticated("The token is not valid.", f"It is expired. {_WHERE}")
+    return known.actor

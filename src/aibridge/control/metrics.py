@@ -1,0 +1,24 @@
+"""The metrics on a port of their own, for those who keep them apart from what callers reach."""
+
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics_route(metrics: Callable[[], bytes]) -> Route:
+    """`/metrics`, in Prometheus' text format."""
+
+    async def exposition(_: Request) -> Response:
+        return Response(metrics(), headers={"content-type": PROMETHEUS_TEXT})
+
+    return Route("/metrics", exposition)
+
+
+def metrics_app(metrics: Callable[[], bytes]) -> Starlette:
+    """An application with the metrics and nothing else."""
+    return Starlette(routes=[metrics_route(metrics)])

@@ -1,0 +1,45 @@
+"""The fourth layer: the body is read, now that it is known to be wanted, and peeked at."""
+
+from aibridge.domain.errors import BadRequest, NotSupported
+from aibridge.gateway.call import Call, Handler, Layer, Reply
+from aibridge.gateway.headers import value_of
+
+
+def body() -> Layer:
+    """Wait for the body and look at the few fields that matter; the bytes are forwarded as they came."""
+
+    def layer(handle: Handler) -> Handler:
+        async def read(call: Call, reply: Reply) -> None:
+            call.content = await call.body.read()
+            encoding = value_of(call.headers, b"content-encoding")
+            if encoding not in {None, b"identity"}:
+                raise BadRequest(
+                    "The request body is compressed; AI Bridge takes it uncompressed only.",
+                    "Leave out the header content-encoding.",
+                    field="content-encoding",
+                )
+            view = call.view = call.route.dialect.peek(call.content)
+            if view.background:
+                raise NotSupported(
+                    "background requests are currently not supported by AI Bridge",
+                    "Send `background: false` or leave it out.",
+                    field="background",
+                )
+            await handle(call, reply)
+
+        return read
+
+    return layer
+
+
+def content() -> Layer:
+    """Wait for the body and look at nothing: for what is passed through."""
+
+    def layer(handle: Handler) -> Handler:
+        async def read(call: Call, reply: Reply) -> None:
+            call.content = await call.body.read()
+            await handle(call, reply)
+
+        return read
+
+    return layer

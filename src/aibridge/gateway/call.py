@@ -1,0 +1,278 @@
+"""One call: what came in, and what goes out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Protocol
+
+from aibridge.domain.actor import Actor
+from aibridge.domain.errors import BodyTooLarge, CallError
+from aibridge.gateway.headers import Headers
+from aibridge.gateway.routes import Route
+from aibridge.wire.dialect import Reading, View
+
+
+class RequestBody:
+    """The body of a request, on its way in.
+
+    The protocol feeds it as bytes come; one layer reads it, once. Over `maximum` bytes it fails with `BodyTooLarge`.
+    """
+
+    __slots__ = ("_before_reading", "_error", "_maximum", "_parts", "_reader", "complete", "received")
+
+    def __init__(self, maximum: int, before_reading: Callable[[], None] | None = None) -> None:
+        self.complete = False
+        self.received = 0
+        self._maximum = maximum
+        self._before_reading = before_reading
+        self._parts: list[bytes] = []
+        self._error: CallError | None = None
+        self._reader: asyncio.Future[None] | None = None
+
+    def feed(self, part: bytes) -> None:
+        """Take the next bytes. After a failure they are counted and dropped."""
+        self.received += len(part)
+        if self._error is not None:
+            return
+        if self.received > self._maximum:
+            self.fail(
+                BodyTooLarge(
+                    f"The request body is larger than the {self._maximum} bytes allowed.",
+                    "The limit is the gateway's option --aibridge-max-body-size.",
+                    field="body",
+                )
+            )
+            return
+        self._parts.append(part)
+
+    def finish(self) -> None:
+        """All bytes are here."""
+        self.complete = True
+        self._wake()
+
+    def fail(self, error: CallError) -> None:
+        """The bytes will not come, or are too many: whoever reads gets `error`."""
+        if self._error is None and not self.complete:
+            self._error = error
+            self._parts.clear()
+            self._wake()
+
+    async def read(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            CallError: too large, or not here within its deadline.
+        """
+        if not self.complete and self._error is None:
+            if self._before_reading is not None:
+                self._before_reading()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        if self._error is not None:
+            raise self._error
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        return body
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+
+class Call:
+    """A request on its way through the layers. Each field is set by the layer that learns it.
+
+    `started` is in seconds of the monotonic clock, `started_at` in UTC microseconds. `own_credential` are the header
+    lines of a credential that the client brought for the provider, when it pays for itself. `stopping` is set before a
+    call is cancelled because the gateway stops, so that it is not taken for a client that left.
+    """
+
+    __slots__ = (
+        "actor",
+        "address",
+        "body",
+        "content",
+        "headers",
+        "id",
+        "method",
+        "own_credential",
+        "query",
+        "route",
+        "started",
+        "started_at",
+        "stopping",
+        "upstream_path",
+        "view",
+    )
+
+    def __init__(  # noqa: PLR0913 (a request has that many parts)
+        self,
+        *,
+        id: str,  # noqa: A002 (the name it has everywhere)
+        route: Route,
+        method: bytes,
+        upstream_path: bytes,
+        query: bytes,
+        headers: Headers,
+        address: str,
+        body: RequestBody,
+        started: float,
+        started_at: int,
+    ) -> None:
+        self.id = id
+        self.route = route
+        self.method = method
+        self.upstream_path = upstream_path
+        self.query = query
+        self.headers = headers
+        self.address = address
+        self.body = body
+        self.started = started
+        self.started_at = started_at
+        self.content = b""
+        self.actor: Actor | None = None
+        self.view: View | None = None
+        self.own_credential: Headers = []
+        self.stopping = False
+
+
+class Source(Protocol):
+    """Where the bytes of a reply come from, as far as back-pressure goes."""
+
+    def pause_reading(self) -> None:
+        """Bring no more."""
+
+    def resume_reading(self) -> None:
+        """Bring more."""
+
+
+class Reply:
+    """The response on its way out.
+
+    Bytes go to the client as they come, except for the last ones: those are held until the edge says `finish()`, which
+    it does after every layer has unwound. So nothing that the client takes for the end of its call leaves before the
+    call is recorded, and no permit is held by a call that its client takes for ended. `may_chunk` is false for a client
+    of HTTP/1.0, whose body without a known length ends with the connection.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "_drained",
+        "_head",
+        "_held",
+        "_source",
+        "_transport",
+        "first_byte_at",
+        "keep_alive",
+        "may_chunk",
+        "paused",
+        "reading",
+        "sent",
+        "started",
+        "status",
+        "streaming",
+    )
+
+    def __init__(self, transport: asyncio.WriteTransport, *, keep_alive: bool, may_chunk: bool = True) -> None:
+        self._transport = transport
+        self._head = b""
+        self._held = b""
+        self._chunked = False
+        self._source: Source | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self.keep_alive = keep_alive
+        self.may_chunk = may_chunk
+        self.paused = False
+        self.started = False
+        self.streaming = False
+        self.sent = 0
+        self.status: int | None = None
+        self.first_byte_at: float | None = None
+        self.reading: Reading | None = None
+
+    def begin(self, status: int, head: bytes, *, chunked: bool, streaming: bool) -> None:
+        """Take status line and headers, without sending them yet.
+
+        `chunked` frames the body (RFC 9112, 7.1); `streaming` says that it consists of events.
+        """
+        self.streaming = streaming
+        self.status = status
+        self._head = head
+        self._chunked = chunked
+        self.first_byte_at = monotonic()
+
+    def write(self, part: bytes) -> None:
+        """Send the next bytes of the body, and the head before the first ones: one write to the socket."""
+        self.sent += len(part)
+        if self._chunked:
+            part = b"%x\r\n%b\r\n" % (len(part), part)
+        if self.started:
+            self._transport.write(part)
+        else:
+            self.started = True
+            self._transport.write(self._head + part)
+
+    def hold(self, part: bytes) -> None:
+        """Take the last bytes of the body."""
+        self._held = part
+
+    def finish(self) -> None:
+        """Send what is held and end the body. For the edge alone, after the layers."""
+        held = self._held
+        self.sent += len(held)
+        if self._chunked:
+            held = b"%x\r\n%b\r\n0\r\n\r\n" % (len(held), held) if held else b"0\r\n\r\n"
+        self._transport.write(held if self.started else self._head + held)
+        self.started = True
+
+    def answer(self, status: int, response: bytes) -> None:
+        """Send a whole response of our own. For the edge alone."""
+        self.status = status
+        self.started = True
+        self._transport.write(response)
+
+    def break_off(self, event: bytes) -> None:
+        """End a response that has started and cannot be completed.
+
+        A last event where the dialect has one, then a connection that closes without ending the body, so that no client
+        takes it for whole.
+        """
+        self.keep_alive = False
+        if event and self._chunked:
+            self.write(event)
+        self._transport.close()
+
+    def draw_from(self, source: Source | None) -> None:
+        """Bring the back-pressure of the client to where the bytes come from; None when they no longer do."""
+        if self.paused:
+            if source is not None:
+                source.pause_reading()
+            elif self._source is not None:
+                self._source.resume_reading()
+        self._source = source
+
+    def pause(self) -> None:
+        """The client does not keep up."""
+        self.paused = True
+        if self._source is not None:
+            self._source.pause_reading()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        self.paused = False
+        if self._source is not None:
+            self._source.resume_reading()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def drained(self) -> None:
+        """Wait until the client has taken what was sent, but for a socket's worth."""
+        while self.paused:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+
+Clock = Callable[[], float]
+"""Answers in seconds: of the monotonic clock unless it is called a wall clock."""
+Handler = Callable[[Call, Reply], Awaitable[None]]
+Layer = Callable[[Handler], Handler]

@@ -1,0 +1,33 @@
+"""The layer before all others: a gateway that is about to stop takes no new calls."""
+
+from collections.abc import Callable
+
+from aibridge.domain.errors import Draining
+from aibridge.gateway.call import Call, Handler, Layer, Reply
+
+RETRY_AFTER = 2.0
+"""Seconds: by then another replica, or the restarted process, answers."""
+
+
+def stopping() -> Draining:
+    """What a caller is told whom the stop concerns, whether its call was new or under way."""
+    return Draining(
+        "AI Bridge is shutting down. Please try again later.",
+        "The gateway is being stopped or restarted; calls under way are given time to finish.",
+        retry_after=RETRY_AFTER,
+    )
+
+
+def drain(draining: Callable[[], bool]) -> Layer:
+    """Refuse what comes after the gateway was told to stop. What is under way goes on."""
+
+    def layer(handle: Handler) -> Handler:
+        async def open_to(call: Call, reply: Reply) -> None:
+            if draining():
+                reply.keep_alive = False
+                raise stopping()
+            await handle(call, reply)
+
+        return open_to
+
+    return layer

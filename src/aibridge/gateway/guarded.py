@@ -1,0 +1,280 @@
+"""The guard at the door: uvicorn's HTTP protocol with deadlines, caps and strict framing, which no Python server has.
+
+What it refuses never becomes a call: headers that do not end, bodies that do not come, readers that do not read,
+requests that two parsers could read in two ways (RFC 9112, 6.3 and 11.2). What it lets pass is `protocol`'s.
+"""
+
+from time import monotonic
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from aibridge.domain.errors import BadRequest, CallError, HeadersTooLarge, RequestTimeout, UpgradeRequired
+from aibridge.gateway.call import Reply, RequestBody
+from aibridge.gateway.headers import Headers
+from aibridge.gateway.watchdog import Watchdog
+
+MAXIMUM_HEADER_BYTES = 64 * 1024
+MAXIMUM_HEADERS = 100
+HEADERS_DEADLINE = 10.0
+"""Seconds from a request's first byte, or a connection's beginning, to the end of the request's headers."""
+BODY_DEADLINE = 60.0
+"""Seconds from the end of a request's headers to the end of its body."""
+STALL_DEADLINE = 60.0
+"""Seconds that a client may take nothing of what is ready for it."""
+IDLE_DEADLINE = 75.0
+"""Seconds that a connection may be unused. Longer than the SDKs keep theirs, so that they close first."""
+LINGER = 2.0
+"""Seconds that a client may still send after it was refused in the middle of its body."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One client connection, one request at a time.
+
+    A subclass says what becomes of a request whose head is sound (`head_complete`) and how one that is refused is
+    answered (`respond`). It sets `incoming` to take the body itself, and `outgoing` while an answer of its own is due.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (uvicorn's business)
+        super().__init__(*args, **kwargs)
+        self.url = b""
+        self.headers: Headers = []
+        self.incoming: RequestBody | None = None
+        self.outgoing: Reply | None = None
+        self.last = False
+        """Whether nothing more is expected on this connection: what still comes is dropped."""
+        self._watchdog = Watchdog(self.loop, self._look)
+        self._refusal: CallError | None = None
+        self._since = monotonic()
+        self._head_began: float | None = None
+        self._head_bytes = 0
+        self._hosts = 0
+        self._whole = True
+        self._handed_over = False
+        self._stalled_since: float | None = None
+
+    # For the subclass
+
+    def head_complete(self) -> CallError | None:
+        """The head of a request is here and sound. Answer an error to refuse it."""
+        raise NotImplementedError
+
+    def respond(self, error: CallError) -> None:
+        """Write the answer to a request that was refused here."""
+        raise NotImplementedError
+
+    def hand_over(self) -> None:
+        """Let uvicorn make ASGI of the request, and watch over its keep-alive."""
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # makes the scope, which only these requests need
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
+        self._handed_over = True
+        super().on_headers_complete()
+
+    def rest(self, *, keep_alive: bool) -> None:
+        """After an answer: be ready for the next request, or close."""
+        if self.transport.is_closing():
+            return
+        if not keep_alive or self.last:
+            self._close()
+            return
+        self._since = monotonic()
+        self._watchdog.by(self._since + IDLE_DEADLINE)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 (uvicorn's business)
+        """Begin to watch the connection: it owes us a request."""
+        super().connection_made(transport)
+        self._head_began = monotonic()
+        self._watchdog.by(self._head_began + HEADERS_DEADLINE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left to watch."""
+        self._watchdog.stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and keep watch over what has not come yet."""
+        if self.last:
+            return
+        self._unset_keepalive_if_required()
+        self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.last = True  # what follows would not be HTTP; a request that was whole is answered
+            if not self._whole:
+                self._refusal = self._refusal or UpgradeRequired("AI Bridge does not upgrade connections.")
+        except httptools.HttpParserError as error:
+            self._refusal = self._refusal or BadRequest("The request is not valid HTTP/1.1.", str(error))
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self._head_began is not None:
+            if self._head_bytes > MAXIMUM_HEADER_BYTES:
+                self._refuse(_too_large())
+            else:
+                self._watchdog.by(self._head_began + HEADERS_DEADLINE)
+        elif self.incoming is not None and not self._whole:
+            self._watchdog.by(self._since + BODY_DEADLINE)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with its answer."""
+        super().pause_writing()
+        self._stalled_since = monotonic()
+        self._watchdog.by(self._stalled_since + STALL_DEADLINE)
+        if self.outgoing is not None:
+            self.outgoing.pause()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        self._stalled_since = None
+        if self.outgoing is not None:
+            self.outgoing.resume()
+
+    def shutdown(self) -> None:
+        """The server stops: close what is idle, and let an answer that is due be the connection's last."""
+        if self.outgoing is not None:
+            self.outgoing.keep_alive = False
+        else:
+            super().shutdown()
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        """A request begins. There is one at a time: what comes before the answer to the first is not read."""
+        if self.outgoing is not None or (self.cycle is not None and not self.cycle.response_complete):
+            self.last = True
+            if self.outgoing is not None:
+                self.outgoing.keep_alive = False
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+            return
+        self.cycle = None  # type: ignore[assignment]  # as uvicorn itself begins
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self.incoming = None
+        self._handed_over = False
+        self._hosts = 0
+        self._whole = False
+        self._head_began = monotonic()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header."""
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: refuse it or pass it on."""
+        if self.last:
+            return
+        self._head_began = None
+        self._since = monotonic()
+        self._refusal = self._fault() or self.head_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body is here."""
+        if self.last or self._refusal is not None:
+            return
+        if self.incoming is not None:
+            self.incoming.feed(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        if self.last:
+            return
+        self._whole = True
+        self._head_bytes = 0
+        if self._refusal is not None:
+            return
+        if self.incoming is not None:
+            self.incoming.finish()
+        else:
+            super().on_message_complete()
+
+    # Our own
+
+    def _fault(self) -> CallError | None:
+        """What is wrong with a head, where it is too large or a lenient and a strict reader could disagree."""
+        if len(self.headers) > MAXIMUM_HEADERS:
+            return HeadersTooLarge(f"The request has {len(self.headers)} headers; {MAXIMUM_HEADERS} are allowed.")
+        if self._head_bytes > MAXIMUM_HEADER_BYTES and len(self.url) + _size(self.headers) > MAXIMUM_HEADER_BYTES:
+            return _too_large()
+        version = self.parser.get_http_version()
+        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
+            return BadRequest(f"A request has one Host header; this one has {self._hosts}.", field="host")
+        for name, value in self.headers:
+            if name == b"transfer-encoding" and (value.lower() != b"chunked" or version != "1.1"):
+                return BadRequest(
+                    "A body is framed by Content-Length or by `Transfer-Encoding: chunked`.", field="transfer-encoding"
+                )
+        return None
+
+    def _refuse(self, error: CallError) -> None:
+        """Answer a request that is not served, and close: what follows it is not to be trusted."""
+        if self.outgoing is not None:  # it came behind, or within, a request that is being served: that one is answered
+            self.last = True
+            self.outgoing.keep_alive = False
+            if self.incoming is not None:
+                self.incoming.fail(error)
+            return
+        self.respond(error)
+        self._close()
+
+    def _close(self) -> None:
+        """Close, but let a client that is still sending read what it was told (RFC 9112, 9.6)."""
+        self.last = True
+        if self._whole or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._since = monotonic()
+        self._watchdog.by(self._since + LINGER)
+
+    def _look(self, now: float) -> float | None:
+        """What the watchdog asks: is anything overdue, and if not, when to look again."""
+        if self._stalled_since is not None:
+            if now < self._stalled_since + STALL_DEADLINE:
+                return self._stalled_since + STALL_DEADLINE
+            self.transport.abort()
+        elif self.outgoing is None and self.last:
+            if now < self._since + LINGER:
+                return self._since + LINGER
+            self.transport.abort()
+        elif self._head_began is not None:
+            return self._overdue(now, self._head_began, HEADERS_DEADLINE, "headers")
+        elif self.incoming is not None and not self._whole:
+            return self._overdue(now, self._since, BODY_DEADLINE, "body")
+        elif self.outgoing is None and not self._handed_over:
+            if now < self._since + IDLE_DEADLINE:
+                return self._since + IDLE_DEADLINE
+            self.transport.close()
+        return None
+
+    def _overdue(self, now: float, since: float, limit: float, what: str) -> float | None:
+        """Refuse a request of which a part is overdue; until then, say when it will be."""
+        if now < since + limit:
+            return since + limit
+        if what == "headers" and not self.url:
+            self.transport.close()  # not a byte came: there is nothing to answer
+        else:
+            self._refuse(RequestTimeout(f"The request's {what} did not arrive within {limit:g} s.", field=what))
+        return None
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _too_large() -> HeadersTooLarge:
+    return HeadersTooLarge(f"The request's headers are larger than the {MAXIMUM_HEADER_BYTES} bytes allowed.")

@@ -1,0 +1,120 @@
+"""The second layer: whose call is it? From memory, in about a microsecond."""
+
+from collections.abc import Callable, MutableMapping
+
+from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
+from aibridge.domain.snapshot import Snapshot
+from aibridge.domain.token import matches, token_id_of
+from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
+from aibridge.gateway.headers import Headers
+from aibridge.overload.caller import address_group
+from aibridge.overload.keyed import Keyed
+from aibridge.overload.rate import RateLimiter
+
+GOVERNANCE_TOKEN = b"x-coder-ai-governance-token"
+"""Carries our token beside a provider credential of the client's own (BYOK)."""
+
+_BEARER = b"authorization"
+CARRIERS = frozenset((_BEARER, b"x-api-key", b"x-goog-api-key", b"coder-session-token", GOVERNANCE_TOKEN))
+"""Where a token may stand. SDK majors differ, and helpers fill several at once; the one that is ours wins."""
+
+OWN_CREDENTIAL_CARRIERS = frozenset((_BEARER, b"x-api-key"))
+"""Where a client puts a credential of its own for the provider."""
+
+WHERE = (
+    "Send a token of AI Bridge (it begins with aib_) as `Authorization: Bearer TOKEN` or `X-Api-Key: TOKEN`. "
+    "With a provider key of your own, send the token as `X-Coder-AI-Governance-Token` beside it. "
+    "`aibridge tokens create` makes one."
+)
+
+
+def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
+    snapshot: Callable[[], Snapshot],
+    strangers: Keyed[str, RateLimiter],
+    used: MutableMapping[str, int],
+    *,
+    clock: Clock,
+    wall_clock: Clock,
+    allow_byok: bool,
+) -> Layer:
+    """Find the actor by the token, in whichever header it comes.
+
+    `strangers` limits failed attempts by address, so that inventing tokens buys nothing. A known token always passes,
+    also from an address with many failures: an office behind one address does not suffer from one stale client. There
+    is no look-up outside memory, whatever is presented. `used` learns when tokens are used, in UTC microseconds.
+    """
+
+    def layer(handle: Handler) -> Handler:
+        async def identified(call: Call, reply: Reply) -> None:
+            presented = _presented(call.headers)
+            known = snapshot().tokens
+            for text in presented.values():
+                token_id = token_id_of(text)
+                token = None if token_id is None else known.get(token_id)
+                if matches(text, token) and token is not None and not _expired(token.expires_at, wall_clock):
+                    call.actor = token.actor
+                    used[token.actor.token_id] = call.started_at
+                    break
+            if call.actor is None:
+                raise _stranger(call, presented, strangers, clock())
+            if GOVERNANCE_TOKEN in presented:
+                if not allow_byok:
+                    raise Forbidden(
+                        "Bring Your Own Key (BYOK) mode is not enabled.",
+                        "Send the token as `Authorization: Bearer` instead, or set --aibridge-allow-byok.",
+                        field=GOVERNANCE_TOKEN.decode(),
+                    )
+                call.own_credential = _own(call.headers)
+            await handle(call, reply)
+
+        return identified
+
+    return layer
+
+
+def _presented(headers: Headers) -> dict[bytes, str]:
+    """What the carriers hold, by carrier, in the order they came."""
+    presented: dict[bytes, str] = {}
+    for name, value in headers:
+        if name in CARRIERS:
+            text = _credential_in(name, value)
+            if text and name not in presented:
+                presented[name] = text
+    return presented
+
+
+def _credential_in(name: bytes, value: bytes) -> str:
+    text = value.decode("latin-1").strip()
+    if name == _BEARER:
+        scheme, _, text = text.partition(" ")
+        return text.strip() if scheme.lower() == "bearer" else ""
+    return text
+
+
+def _own(headers: Headers) -> Headers:
+    """The client's credential for the provider: as it came, and never one of ours."""
+    return [
+        (name, value)
+        for name, value in headers
+        if name in OWN_CREDENTIAL_CARRIERS and token_id_of(_credential_in(name, value)) is None
+    ]
+
+
+def _expired(expires_at: float | None, wall_clock: Clock) -> bool:
+    return expires_at is not None and expires_at <= wall_clock()
+
+
+def _stranger(
+    call: Call, presented: dict[bytes, str], strangers: Keyed[str, RateLimiter], now: float
+) -> Unauthenticated | RateLimited:
+    """What somebody without a valid token is told. Attempts are counted, and too many are told to wait."""
+    rejection = strangers.get(address_group(call.address), now).take(now)
+    if rejection is not None:
+        return RateLimited(
+            "You've been rate limited. Please try again later.",
+            f"More than {rejection.allowed:g} calls in {rejection.window:g} s without a valid token from this address.",
+            rejection=rejection,
+        )
+    if presented:
+        return Unauthenticated("The token is not valid: unknown, expired or revoked.", WHERE, field="authorization")
+    return Unauthenticated("No token was sent.", WHERE, field="authorization")

@@ -1,0 +1,115 @@
+"""The connections to one origin: bounded, kept alive, the most recently used first."""
+
+import asyncio
+import ssl
+from collections import deque
+
+from aibridge.domain.errors import AtCapacity, UpstreamUnreachable
+from aibridge.domain.provider import Origin
+from aibridge.gateway.upstream import Connection, Deadlines
+
+
+class Pool:
+    """The connections to one origin. The most recently used is taken first, so that the rest go idle and are closed."""
+
+    def __init__(
+        self, origin: Origin, deadlines: Deadlines, *, maximum: int, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.origin = origin
+        self.deadlines = deadlines
+        self.maximum = maximum
+        self._tls = tls
+        self._idle: deque[Connection] = deque()
+        self._open: set[Connection] = set()
+        self._connecting = 0
+
+    @property
+    def open(self) -> int:
+        """Connections that are open or being opened."""
+        return len(self._open) + self._connecting
+
+    @property
+    def idle(self) -> int:
+        """Connections that are open and unused."""
+        return len(self._idle)
+
+    def take(self) -> Connection | None:
+        """A connection that is open and unused, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def connect(self) -> Connection:
+        """Open a connection.
+
+        Raises:
+            UpstreamUnreachable: refused, unresolved, TLS failure, or not within the connect deadline.
+            AtCapacity: there are `maximum` connections already.
+        """
+        if self.open >= self.maximum:
+            raise AtCapacity(
+                "AI Bridge is currently at capacity. Please try again later.",
+                f"All {self.maximum} connections to the provider are in use.",
+                retry_after=1.0,
+            )
+        self._connecting += 1
+        try:
+            async with asyncio.timeout(self.deadlines.connect):
+                connection = await self._opened()
+        except TimeoutError as error:
+            raise UpstreamUnreachable(
+                f"The provider did not accept a connection within {self.deadlines.connect:g} s."
+            ) from error
+        except (OSError, ssl.SSLError) as error:
+            raise UpstreamUnreachable("No connection to the provider.", _reason(error)) from error
+        finally:
+            self._connecting -= 1
+        self._open.add(connection)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Return a connection after an exchange, whatever became of it."""
+        if connection.release():
+            self._idle.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close every connection at once."""
+        for connection in tuple(self._open):
+            connection.abort()
+
+    async def _opened(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        origin = self.origin
+        if not origin.tls:
+            _, connection = await loop.create_connection(self._connection, origin.host, origin.port)
+            return connection
+        import aiofastnet  # noqa: PLC0415 (0.1 s of import that a gateway without TLS upstream does not owe)
+
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        _, connection = await aiofastnet.create_connection(
+            loop, self._connection, origin.host, origin.port, ssl=self._tls, server_hostname=origin.host
+        )
+        return connection
+
+    def _connection(self) -> Connection:
+        return Connection(self.deadlines, self.forget)
+
+
+def _reason(error: Exception) -> str:
+    """Why a connection failed, in words that hold no address: the kernel's, the resolver's or the TLS library's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or 'handshake failed'}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

@@ -1,0 +1,174 @@
+"""From bytes to calls: the short way of what the gateway relays. Everything else on the same port becomes ASGI.
+
+A request for a provider is recognised at headers-complete, before its body is read. One coroutine sees it through.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from random import getrandbits, random
+from time import monotonic, time
+from typing import Any, ClassVar
+
+import msgspec
+
+from aibridge.domain.errors import CallError, InternalError, Refused, RouteNotSupported, UpgradeRequired
+from aibridge.domain.interception import interception_id
+from aibridge.gateway import edge
+from aibridge.gateway.call import Call, Handler, Reply, RequestBody
+from aibridge.gateway.drain import stopping
+from aibridge.gateway.guarded import GuardedProtocol
+from aibridge.gateway.headers import Headers, value_of
+from aibridge.gateway.routes import Kind, Routes
+from aibridge.telemetry import Telemetry
+
+LEFT_UNREAD = 64 * 1024
+"""Bytes of a refused call's body that are still read, to keep the connection."""
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway(msgspec.Struct, kw_only=True):
+    """What the connections of one process share."""
+
+    routes: Routes
+    pipelines: Mapping[Kind, Handler]
+    telemetry: Telemetry
+    maximum_body: int
+    """Bytes of a request's body."""
+    address_of: Callable[[str, Headers], str] = lambda peer, _: peer
+    """The client's address, from the peer's and the request's headers."""
+    calls: dict[asyncio.Task[None], Call] = msgspec.field(default_factory=dict)
+    """What is under way."""
+
+
+class GatewayProtocol(GuardedProtocol):
+    """One client connection. `gateway` is set by `serving`."""
+
+    gateway: ClassVar[Gateway]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (uvicorn's business)
+        super().__init__(*args, **kwargs)
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone. A call under way learns it as a cancellation, and by no other way."""
+        task = self._task
+        if task is not None:
+            self._forget(task)
+            task.cancel()
+        super().connection_lost(exc)
+
+    def head_complete(self) -> CallError | None:
+        """Take the short way, or hand the request over to ASGI."""
+        path, _, query = self.url.partition(b"?")
+        method = self.parser.get_method()
+        routes = self.gateway.routes
+        found = routes.find(method, path)
+        if found is None:
+            if routes.provider_of(path) is None:
+                self.hand_over()
+            elif routes.is_probe(method, path):
+                self._answer_probe()
+            else:
+                return self._not_relayed(method, path)
+            return None
+        started_at = int(time() * 1e6)
+        self.incoming = RequestBody(self.gateway.maximum_body, self._go_on if self.expect_100_continue else None)
+        call = Call(
+            id=interception_id(started_at, getrandbits(74)),
+            route=found.route,
+            method=method,
+            upstream_path=found.upstream_path,
+            query=query,
+            headers=self.headers,
+            address=self.gateway.address_of(self.client[0] if self.client else "", self.headers),
+            body=self.incoming,
+            started=monotonic(),
+            started_at=started_at,
+        )
+        current = self.parser.get_http_version() == "1.1"
+        self.outgoing = Reply(self.transport, keep_alive=current and self.parser.should_keep_alive(), may_chunk=current)
+        self._task = self.loop.create_task(self._serve(call, self.outgoing))
+        self.gateway.calls[self._task] = call
+        return None
+
+    def respond(self, error: CallError) -> None:
+        """Answer a request that did not become a call."""
+        if isinstance(error, Refused):
+            self.gateway.telemetry.refused("", error.code)
+        provider = self.gateway.routes.provider_of(self.url.partition(b"?")[0])
+        request_id = interception_id(int(time() * 1e6), getrandbits(74))
+        dialect = edge.dialect_of(provider)
+        self.transport.write(edge.response(error, dialect, request_id, keep_alive=False, luck=random()))  # noqa: S311
+
+    async def _serve(self, call: Call, reply: Reply) -> None:
+        """See one call through: the layers, and then what only the edge does."""
+        try:
+            await self.gateway.pipelines[call.route.kind](call, reply)
+        except CallError as error:
+            self._answer(call, reply, error)
+        except asyncio.CancelledError:
+            if call.stopping:
+                self._answer(call, reply, stopping())
+        except Exception:  # noqa: BLE001 (the edge: whatever it is, the client is told and the log has it)
+            _log.exception("call %s failed by our own fault", call.id)
+            self._answer(call, reply, InternalError("AI Bridge failed to handle the call.", f"See request {call.id}."))
+        else:
+            reply.finish()
+            if call.route.kind is Kind.PASS_THROUGH:
+                self.gateway.telemetry.passed_through(call.method.decode(), call.route.provider.name, call.route.path)
+        if self._task is not None:  # the connection still stands
+            self._forget(self._task)
+            self.rest(keep_alive=reply.keep_alive)
+
+    def _answer(self, call: Call, reply: Reply, error: CallError) -> None:
+        """Tell the client what went wrong, in its dialect, as far as it can still be told."""
+        if isinstance(error, Refused):
+            self.gateway.telemetry.refused(edge.limit_of(error), error.code)
+        dialect = call.route.dialect
+        if reply.started:
+            reply.break_off(dialect.render_event(error, call.id) if reply.streaming else b"")
+            return
+        if not self._worth_reading_on(call.body):
+            reply.keep_alive = False
+        answer = edge.response(error, dialect, call.id, keep_alive=reply.keep_alive, luck=random())  # noqa: S311
+        reply.answer(error.status, answer)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """A call is over, for this connection."""
+        self._task = None
+        self.outgoing = None
+        self.gateway.calls.pop(task, None)
+
+    def _worth_reading_on(self, body: RequestBody) -> bool:
+        """Whether so little of a refused call's body is missing that reading it is cheaper than a new connection."""
+        if body.complete:
+            return True
+        length = value_of(self.headers, b"content-length")
+        if length is None or self.expect_100_continue:  # it may have no end, or never come
+            return False
+        return int(length) - body.received <= LEFT_UNREAD
+
+    def _go_on(self) -> None:
+        """Ask for the body of a client that waits for that (RFC 9110, 10.1.1): its call has passed the limits."""
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _answer_probe(self) -> None:
+        """Somebody asks whether anybody is there."""
+        self.incoming = RequestBody(0)
+        self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        self.rest(keep_alive=self.parser.should_keep_alive())
+
+    def _not_relayed(self, method: bytes, path: bytes) -> CallError:
+        if method == b"GET" and self.parser.should_upgrade() and path.endswith(b"/responses"):
+            return UpgradeRequired("AI Bridge does not speak WebSocket.", "Send the request as POST over plain HTTP.")
+        return RouteNotSupported(
+            f"route not supported: {method.decode()} {path[:200].decode('latin-1')}",
+            "The gateway relays a fixed list of routes; its documentation has them.",
+        )
+
+
+def serving(gateway: Gateway) -> type[GatewayProtocol]:
+    """The protocol class for one gateway: what uvicorn takes as `http`."""
+    return type("Serving", (GatewayProtocol,), {"gateway": gateway})

@@ -1,0 +1,122 @@
+"""The fifth layer: an interception is written down when it begins and, however it ends, when it ends."""
+
+import asyncio
+from typing import Protocol
+
+from aibridge.domain.actor import Actor
+from aibridge.domain.client import client_of, session_of
+from aibridge.domain.errors import CallError, LedgerUnavailable
+from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
+from aibridge.telemetry import Telemetry
+from aibridge.wire.dialect import Reading, View
+
+LONGEST_USER_AGENT = 256
+"""Characters that are kept; it is the client's word, and it is stored."""
+
+_ERROR_STATUS = 400
+
+
+class Journal(Protocol):
+    """Where interceptions are written, as far as this layer goes. See `ledger.journal`."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the disk takes what is written."""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong otherwise."""
+
+    def begin(self, interception: Interception) -> None:
+        """Write down, soon, that an interception began."""
+
+    def end(self, ending: Ending) -> bool:
+        """Write down, now, that an interception ended."""
+
+
+def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: Clock) -> Layer:
+    """Open an entry, and close it in `finally`: no call that reached a provider goes unrecorded.
+
+    The end is written before the edge sends the last byte of the reply. What cannot be recorded is not served.
+    """
+
+    def layer(handle: Handler) -> Handler:
+        async def recorded(call: Call, reply: Reply) -> None:
+            if not journal.healthy:
+                raise LedgerUnavailable(
+                    "AI Bridge cannot record calls at the moment. Please try again later.",
+                    "The journal cannot be written; the gateway's log says why.",
+                    retry_after=5.0,
+                )
+            interception = _interception(call)
+            journal.begin(interception)
+            telemetry.began(interception)
+            status: Status = Status.FAILED
+            error: str | None = "internal_error"
+            http_status: int | None = 500
+            try:
+                await handle(call, reply)
+                status, error, http_status = _answered(reply)
+            except CallError as failure:
+                error, http_status = failure.code, failure.status
+                raise
+            except asyncio.CancelledError:
+                status = Status.INTERRUPTED if call.stopping else Status.CANCELLED
+                error = "interrupted" if call.stopping else "client_gone"
+                http_status = None
+                raise
+            finally:
+                seconds = clock() - call.started
+                reading = reply.reading or Reading()
+                ending = Ending(
+                    id=interception.id,
+                    status=status,
+                    http_status=reply.status if reply.started else http_status,
+                    error=error,
+                    first_byte_at=_instant(call, reply.first_byte_at),
+                    ended_at=int(wall_clock() * 1e6),
+                    response_id=reading.response_id,
+                    usage=reading.usage,
+                    usage_source=reading.source,
+                )
+                journal.end(ending)
+                telemetry.ended(interception, ending, seconds)
+
+        return recorded
+
+    return layer
+
+
+def _answered(reply: Reply) -> tuple[Status, str | None, int | None]:
+    """How a call ended that was seen through: with success, an error status, or an error in the stream."""
+    error = reply.reading.error if reply.reading is not None else None
+    if error is None and reply.status is not None and reply.status >= _ERROR_STATUS:
+        error = f"http_{reply.status}"
+    return (Status.COMPLETED if error is None else Status.FAILED), error, reply.status
+
+
+def _interception(call: Call) -> Interception:
+    actor, view = call.actor, call.view
+    assert isinstance(actor, Actor) and isinstance(view, View), "record stands behind identify and body"  # noqa: S101, PT018
+    headers = dict(call.headers)
+    user_agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
+    client = client_of(user_agent, headers)
+    return Interception(
+        id=call.id,
+        actor_id=actor.id,
+        token_id=actor.token_id,
+        provider=call.route.provider.name,
+        route=call.route.path,
+        model=view.model,
+        streaming=view.stream,
+        client=client,
+        session_id=session_of(client, headers, view.session_hint),
+        user_agent=user_agent,
+        started_at=call.started_at,
+    )
+
+
+def _instant(call: Call, monotonic: float | None) -> int | None:
+    """An instant of the monotonic clock within a call, as UTC microseconds."""
+    return None if monotonic is None else call.started_at + int((monotonic - call.started) * 1e6)

@@ -1,0 +1,144 @@
+"""The innermost handler: a call goes to its provider, and the answer's bytes go to the client as they come."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aibridge.domain.actor import Actor
+from aibridge.domain.provider import Origin, Provider, ProviderKind
+from aibridge.gateway.call import Call, Handler, Reply
+from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider, value_of
+from aibridge.gateway.pool import Pool
+from aibridge.gateway.upstream import Stale
+from aibridge.wire.dialect import UsageReader
+
+EVENT_STREAM = b"text/event-stream"
+BEARER_SINCE = b"2026-10-21"
+"""The `anthropic-version` since which an API key is sent as a bearer token."""
+
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: bool = False) -> Handler:
+    """Build the handler. `total` is how long a call may take as a whole, in seconds."""
+
+    async def relayed(call: Call, reply: Reply) -> None:
+        exchange = Exchange(call, reply)
+        request = _request(call, send_actor_headers=send_actor_headers)
+        try:
+            await _exchanged(pools[call.route.provider.origin], request, exchange, reply, call.started + total)
+        finally:
+            reply.reading = exchange.reader.finish() if exchange.reader is not None else None
+        await reply.drained()
+
+    return relayed
+
+
+async def _exchanged(pool: Pool, request: list[bytes], exchange: "Exchange", reply: Reply, due: float) -> None:
+    """Send the request and see the answer through, on a kept connection or a new one.
+
+    A kept connection may have been closed by the provider a moment ago. When it is certain that the provider has not
+    read the request, it goes once more, over a new connection; never otherwise, since a call costs money.
+    """
+    connection = pool.take() or await pool.connect()
+    while True:
+        reply.draw_from(connection)
+        try:
+            await connection.exchange(request, exchange, due)
+        except Stale:
+            pass
+        else:
+            return
+        finally:
+            reply.draw_from(None)
+            pool.give_back(connection)
+        connection = await pool.connect()
+
+
+class Exchange:
+    """Takes an answer as it comes, gives it to the client first and to the reader of usage second."""
+
+    __slots__ = ("_call", "_reply", "reader")
+
+    def __init__(self, call: Call, reply: Reply) -> None:
+        self._call = call
+        self._reply = reply
+        self.reader: UsageReader | None = None
+
+    def answered(self, status: int, headers: Headers, content_length: int | None) -> None:
+        """The head is here: prepare ours."""
+        call, reply = self._call, self._reply
+        streaming = (value_of(headers, b"content-type") or b"").startswith(EVENT_STREAM)
+        self.reader = call.route.dialect.reader(
+            streaming=streaming, content_encoding=value_of(headers, b"content-encoding")
+        )
+        head = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *to_client(headers)]
+        if value_of(headers, b"x-request-id") is None:
+            head += (b"x-request-id: ", call.id.encode(), b"\r\n")
+        if streaming:
+            head.append(b"x-accel-buffering: no\r\n")  # asks an nginx in front of us not to hold events back
+        if content_length is not None:
+            head.append(b"content-length: %d\r\n" % content_length)
+        elif reply.may_chunk:
+            head.append(b"transfer-encoding: chunked\r\n")
+        else:
+            reply.keep_alive = False
+        head.append(b"\r\n" if reply.keep_alive else b"connection: close\r\n\r\n")
+        chunked = content_length is None and reply.may_chunk
+        reply.begin(status, b"".join(head), chunked=chunked, streaming=streaming)
+
+    def received(self, part: bytes) -> None:
+        """More of the body is here, and not the last of it."""
+        self._reply.write(part)
+        if self.reader is not None:
+            self.reader.feed(part)
+
+    def completed(self, part: bytes) -> None:
+        """The last of the body is here."""
+        self._reply.hold(part)
+        if self.reader is not None:
+            self.reader.feed(part)
+
+
+def _request(call: Call, *, send_actor_headers: bool) -> list[bytes]:
+    """The request for the provider: our head, and the client's body as it came."""
+    provider = call.route.provider
+    query = clean_query(call.query)
+    target = b"%b?%b" % (call.upstream_path, query) if query else call.upstream_path
+    head = [
+        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n"
+        % (call.method, target or b"/", str(provider.origin).encode()),
+        *to_provider(call.headers),
+        *_credential(provider, call),
+    ]
+    if send_actor_headers and call.actor is not None:
+        head += _actor_lines(call.actor)
+    if call.content or call.method not in {b"GET", b"DELETE"}:
+        head.append(b"content-length: %d\r\n\r\n" % len(call.content))
+    else:
+        head.append(b"\r\n")
+    return [b"".join(head), call.content] if call.content else [b"".join(head)]
+
+
+def _credential(provider: Provider, call: Call) -> list[bytes]:
+    """The header lines of the credential that the provider sees: the client's own, or else the central one."""
+    if call.own_credential:
+        return [part for name, value in call.own_credential for part in (name, b": ", value, b"\r\n")]
+    if provider.key is None:
+        return []
+    if provider.kind is ProviderKind.ANTHROPIC:
+        version = value_of(call.headers, b"anthropic-version") or b""
+        by_bearer = version >= BEARER_SINCE and value_of(call.headers, b"authorization") is not None
+        if not by_bearer:
+            return [b"x-api-key: ", provider.key.encode(), b"\r\n"]
+    return [b"authorization: Bearer ", provider.key.encode(), b"\r\n"]
+
+
+def _actor_lines(actor: Actor) -> list[bytes]:
+    """Who calls, for a provider or a proxy that wants to know."""
+    return [
+        b"x-ai-bridge-actor-id: ",
+        actor.id.encode(),
+        b"\r\nx-ai-bridge-actor-metadata-username: ",
+        actor.username.encode("ascii", "backslashreplace"),
+        b"\r\n",
+    ]

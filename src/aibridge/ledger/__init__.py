@@ -1,0 +1,23 @@
+"""The ledger: every interception is written down on this machine first, and in the database soon after.
+
+    gateway ── begin, end ──► Journal ── segment files ──► Shipper ── batches ──► Sink (the store)
+                                 └── GroupCommit: fdatasync in the background
+
+May import `domain`, msgspec and the standard library; never `store` or anything that speaks SQL. The data plane uses
+`Journal` alone, which never waits for the disk; `Shipper` and `GroupCommit` have threads of their own.
+
+What it promises:
+
+* When `Journal.end` has returned true, the ending is in the kernel: it was written, so it survives any death of the
+  process, `kill -9` included. The gateway calls it before the last byte of the response.
+* It is on the disk (fdatasync) within the group-commit interval, at most 5 ms or 100 records, plus the time the disk
+  itself takes. A power failure can lose at most what was written in that interval.
+* Nothing acknowledged is lost and nothing is doubled: the shipper repeats a batch when in doubt, and the sink knows a
+  record by its id.
+* An interception that began and never ended is closed as `interrupted` when the journal is opened again.
+* A database that is away is felt by nobody: the records wait in the segment files.
+* A disk that refuses is said at once (`Journal.healthy`), acknowledges nothing, and damages nothing: when it returns,
+  everything is written in order.
+
+A record that is damaged on the disk costs itself and no other.
+"""

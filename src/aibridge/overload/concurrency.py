@@ -1,0 +1,79 @@
+"""How many at once: permits, and an estimate of when the next one is free."""
+
+from dataclasses import dataclass
+from math import inf
+
+from aibridge.overload.outcome import Outcome, Rejection
+
+HORIZON = 60.0
+"""Seconds: no promise is made further ahead."""
+
+_WEIGHT = 1 / 16
+"""How much the newest hold counts in the average: a dozen or two calls are remembered."""
+
+
+@dataclass(slots=True, eq=False)
+class Permit:
+    """The right to be in flight. `limiter` gave it and gets it back; None once it did."""
+
+    limiter: "ConcurrencyLimiter | None"
+    entered_at: float
+
+
+class ConcurrencyLimiter:
+    """At most `maximum` permits are held at any time.
+
+    A refused caller is told when to come back by a virtual queue: each is promised a later instant than the one
+    before, `mean_hold / maximum` apart, which is the pace at which permits come free. So those refused together return
+    one by one. The mean hold is the larger of the average of past holds and the mean age of the permits now held: a
+    permit kept by an endless stream lengthens the hint without ever having come back.
+    """
+
+    __slots__ = ("_average_hold", "_entered_sum", "_in_flight", "_promised", "maximum", "name")
+
+    def __init__(self, maximum: int, name: str) -> None:
+        if maximum < 1:
+            raise ValueError(f"maximum must be at least 1, not {maximum}")
+        self.maximum = maximum
+        self.name = name
+        self._in_flight = 0
+        self._entered_sum = 0.0  # of the instants at which the held permits were given
+        self._average_hold = 0.0
+        self._promised = -inf  # the instant promised last
+
+    @property
+    def in_flight(self) -> int:
+        """How many permits are held."""
+        return self._in_flight
+
+    def enter(self, now: float) -> Permit | Rejection:
+        """Give a permit, or an estimate of the wait for one."""
+        if self._in_flight >= self.maximum:
+            return Rejection(self.name, self.maximum, 0.0, self._wait(now))
+        self._in_flight += 1
+        self._entered_sum += now
+        return Permit(self, now)
+
+    def leave(self, permit: Permit, outcome: Outcome, now: float) -> None:
+        """Take a permit back. Only calls that did their work teach how long one is held.
+
+        A permit that this limiter did not give, or that came back already, is a RuntimeError: it would free the
+        permit of somebody else.
+        """
+        if permit.limiter is not self:
+            raise RuntimeError(f"{self.name}: this permit is not held")
+        permit.limiter = None
+        self._in_flight -= 1
+        self._entered_sum -= permit.entered_at
+        if outcome is not Outcome.IGNORED:
+            hold = max(0.0, now - permit.entered_at)
+            self._average_hold += (hold - self._average_hold) * _WEIGHT if self._average_hold else hold
+        if not self._in_flight:
+            self._entered_sum = 0.0  # what rounding left behind
+            self._promised = -inf  # an empty house owes nobody
+
+    def _wait(self, now: float) -> float:
+        mean_age = now - self._entered_sum / self._in_flight
+        step = max(self._average_hold, mean_age) / self.maximum
+        self._promised = min(max(self._promised, now) + step, now + HORIZON)
+        return self._promised - now

@@ -1,0 +1,197 @@
+"""How often: two limiters of a rate, for one caller each.
+
+`ExactWindow` counts calls and is exact. `Gcra` weighs them: calls have a cost, perhaps known only afterwards, and a
+burst is set apart from the rate. Both decide in constant time, know the wait to the last bit, and take a clock that
+steps back for one that stands still, so a bad clock never admits too many.
+"""
+
+import functools
+from array import array
+from dataclasses import dataclass
+from math import inf, nextafter
+from typing import Protocol
+
+from aibridge.overload.outcome import Rejection
+
+PLACES = 4096
+"""How many instants an `ExactWindow` remembers at most: 32 KiB."""
+
+
+class RateLimiter(Protocol):
+    """What every limiter of a rate can do."""
+
+    def take(self, now: float, cost: float = 1.0) -> Rejection | None:
+        """Admit a call of this cost at `now` and remember it, or refuse it and remember nothing."""
+        ...
+
+    def idle(self, now: float) -> bool:
+        """Whether forgetting this limiter at `now` would change no later decision."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class _Rule:
+    """What all callers under one limit have in common, kept once."""
+
+    name: str
+    limit: int
+    window: float
+    group: int
+    groups: int
+
+
+@functools.lru_cache(maxsize=1024)
+def _rule(limit: int, window: float, name: str) -> _Rule:
+    if limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
+    if not 0.0 < window < inf:
+        raise ValueError(f"window must be a positive number of seconds, not {window}")
+    group = -(-limit // PLACES)
+    return _Rule(name=name, limit=limit, window=window, group=group, groups=limit // group)
+
+
+@dataclass(slots=True)
+class _Burst:
+    """The calls of a caller that came back within the window.
+
+    `expiries` says when each complete group before the newest leaves the window; it is a ring once it is full, and
+    `oldest` its first place. `room` is how many more calls the newest group takes.
+    """
+
+    expiries: "array[float]"
+    oldest: int
+    room: int
+
+
+class ExactWindow:
+    """Never more than `limit` calls in any half-open window of `window` seconds.
+
+    The first `limit` calls of a quiet caller go at once, and a refused one that waits exactly `retry_after` and is the
+    first to come back goes; a millisecond earlier it does not. Calls do not weigh: a cost other than 1 is a ValueError.
+
+    A caller that is seldom seen costs no more than one instant; the ring grows with use and is dropped after a quiet
+    window. Above `PLACES` calls per window, neighbours share a place and leave the window together, with the last of
+    them. The bound stays strict and the memory constant; what is admitted falls short of `limit` by less than 0.1 %.
+    (A GCRA of that size would promise twice the limit instead.)
+    """
+
+    __slots__ = ("_burst", "_newest", "_rule")
+
+    def __init__(self, limit: int, window: float, name: str = "rate") -> None:
+        self._rule = _rule(limit, window, name)
+        self._newest = -inf  # when the newest call leaves the window
+        self._burst: _Burst | None = None
+
+    def take(self, now: float, cost: float = 1.0) -> Rejection | None:
+        """Admit a call at `now`, or say when one will be."""
+        if cost != 1.0:
+            raise ValueError(f"an exact window counts calls, it cannot weigh a cost of {cost}")
+        rule = self._rule
+        newest = self._newest
+        if now >= newest:
+            self._burst = None
+        else:
+            burst = self._burst
+            if burst is None:
+                burst = self._burst = _Burst(array("d"), 0, rule.group - 1)
+            if burst.room:
+                burst.room -= 1
+            else:
+                expiries = burst.expiries
+                if len(expiries) < rule.groups - 1:
+                    expiries.append(newest)
+                else:
+                    free_at = expiries[burst.oldest] if expiries else newest
+                    if now < free_at:
+                        return Rejection(rule.name, rule.limit, rule.window, _wait(now, free_at))
+                    expiries[burst.oldest] = newest
+                    burst.oldest = (burst.oldest + 1) % len(expiries)
+                burst.room = rule.group - 1
+        expiry = _expiry(now, rule.window)
+        if expiry > newest:
+            self._newest = expiry
+        return None
+
+    def idle(self, now: float) -> bool:
+        """Whether every call has left the window."""
+        return now >= self._newest
+
+
+class Gcra:
+    """At most `rate * W + burst` of cost in any `W` seconds: the generic cell rate algorithm (ITU-T I.371).
+
+    `rate` is cost per second, `burst` what a quiet caller may spend at once. Kept as a busy period: when it began, and
+    what was spent since. The sum of whole costs is exact, so rounding neither takes from a burst nor adds up over
+    time; the bound holds to within the resolution of the clock's own floats.
+
+    A cost above `burst` could never pass, and no wait would be true: it is a ValueError, as is a negative one. Who
+    takes costs from outside compares them with `burst` first.
+    """
+
+    __slots__ = ("_since", "_spent", "burst", "name", "rate")
+
+    def __init__(self, rate: float, burst: float, name: str) -> None:
+        if not 0.0 < rate < inf:
+            raise ValueError(f"rate must be a positive number per second, not {rate}")
+        if not 0.0 < burst < inf:
+            raise ValueError(f"burst must be a positive number, not {burst}")
+        self.rate = rate
+        self.burst = burst
+        self.name = name
+        self._since = -inf
+        self._spent = 0.0
+
+    def take(self, now: float, cost: float = 1.0) -> Rejection | None:
+        """Spend `cost` at `now`, or say when it may be spent."""
+        if not 0.0 <= cost <= self.burst:
+            raise ValueError(f"a cost of {cost} can never pass a burst of {self.burst}")
+        if self.idle(now):
+            self._since = now
+            self._spent = cost
+            return None
+        spent = self._spent + cost
+        excess = spent - self.burst
+        if excess > 0.0:
+            free_at = self._since + excess / self.rate
+            if now < free_at:
+                return Rejection(self.name, self.burst, self.burst / self.rate, _wait(now, free_at))
+        self._spent = spent
+        return None
+
+    def settle(self, now: float, difference: float) -> None:
+        """Correct what was taken by what it turned out to cost: `difference` is the true cost less the taken one.
+
+        A credit never lets more than `burst` be spent at once. A debt may exceed the burst, and delays what follows:
+        the bound speaks of what `take` admitted, not of what was found out later.
+        """
+        if self.idle(now):
+            self._since = now
+            self._spent = max(0.0, difference)
+        else:
+            self._spent = max(0.0, self._spent + difference)
+
+    def idle(self, now: float) -> bool:
+        """Whether the whole burst may be spent again."""
+        return now >= self._since + self._spent / self.rate
+
+
+def _expiry(now: float, window: float) -> float:
+    """The first instant that is at least `window` after `now`, in real numbers and not only after rounding.
+
+    A sum less the larger of its terms is exact (Dekker's Fast2Sum), so whichever that is, one of the two comparisons
+    tells whether the sum was rounded down; the other may round, but not below what it is compared with.
+    """
+    expiry = now + window
+    if expiry - now < window or expiry - window < now:
+        return nextafter(expiry, inf)
+    return expiry
+
+
+def _wait(now: float, until: float) -> float:
+    """A wait for which `now + wait >= until` holds in floating point.
+
+    Where the difference was rounded down, the true one lies between it and the next float. Adding that one gives, in
+    real numbers, at least `until`, and rounding never crosses a float.
+    """
+    wait = until - now
+    return wait if now + wait >= until else nextafter(wait, inf)

@@ -1,0 +1,60 @@
+"""What a wait becomes on the wire, for every answer that says "later".
+
+The whole seconds of Retry-After (RFC 9110, 10.2.3) are between 1 and 60: Codex fails at once on a 429 without the
+field and sends 30 requests after such a 503; SDKs ignore, or obey to the letter, what is longer. Exact milliseconds
+go beside them, because the SDKs of OpenAI and Anthropic read `retry-after-ms` first. Clients add no jitter of their
+own, so it is added here; it is never subtracted, since a client that comes back too early is refused twice.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from aibridge.overload.outcome import Rejection
+
+LONGEST = 60
+"""Seconds: the longest wait ever asked for."""
+
+SPREAD = 0.2
+LEAST_SPREAD = 0.1
+"""Those refused together come back over a fifth of the wait, and over at least this many seconds."""
+
+
+@dataclass(slots=True)
+class RetryHint:
+    """When to come back, in whole seconds and, the same wait more exactly, in milliseconds."""
+
+    seconds: int
+    milliseconds: int
+
+
+def hint(wait: float, luck: float) -> RetryHint:
+    """Spread and round up a true wait in seconds; `luck` is uniform in [0, 1).
+
+    Coming back after either number is never too early, unless the true wait is longer than `LONGEST`: then both say
+    `LONGEST`, and the client asks again.
+    """
+    wait = min(max(wait, 0.0), LONGEST)
+    spread = min(wait + luck * max(wait * SPREAD, LEAST_SPREAD), LONGEST)
+    milliseconds = max(1, ceil(spread * 1000))
+    if milliseconds / 1000 < wait:  # the product was rounded down
+        milliseconds += 1
+    return RetryHint(seconds=-(-milliseconds // 1000), milliseconds=milliseconds)
+
+
+def retry_headers(hint: RetryHint) -> list[tuple[str, str]]:
+    """The response headers of every 429 and 503."""
+    return [("retry-after", str(hint.seconds)), ("retry-after-ms", str(hint.milliseconds))]
+
+
+def rate_headers(rejection: Rejection, hint: RetryHint) -> list[tuple[str, str]]:
+    """The response headers of a rate limit's 429: those of a retry, and which rule said no.
+
+    `RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers: `q` is the quota per `w` seconds,
+    `r` what remains, `t` the seconds until there is more. `t` is the true wait, also where Retry-After is capped.
+    """
+    name = f'"{rejection.limit}"'
+    return [
+        *retry_headers(hint),
+        ("ratelimit", f"{name};r=0;t={max(1, ceil(rejection.retry_after))}"),
+        ("ratelimit-policy", f"{name};q={int(rejection.allowed)};w={max(1, ceil(rejection.window))}"),
+    ]

@@ -1,0 +1,191 @@
+"""The data plane, put together from the settings: which providers, which limits, which layers."""
+
+import asyncio
+import resource
+from collections.abc import Callable, MutableMapping, Sequence
+from time import monotonic, time
+
+from aibridge.domain.provider import Origin, Provider, ProviderKind
+from aibridge.domain.snapshot import Snapshot
+from aibridge.gateway.body import body, content
+from aibridge.gateway.capacity import capacity
+from aibridge.gateway.drain import drain
+from aibridge.gateway.headers import Headers
+from aibridge.gateway.identify import identify
+from aibridge.gateway.pace import pace
+from aibridge.gateway.pipeline import pipelines
+from aibridge.gateway.pool import Pool
+from aibridge.gateway.protocol import Gateway
+from aibridge.gateway.record import record
+from aibridge.gateway.relay import relay
+from aibridge.gateway.routes import Routes
+from aibridge.gateway.upstream import Deadlines
+from aibridge.ledger.journal import Journal
+from aibridge.ledger.shipper import Shipper
+from aibridge.options import Settings
+from aibridge.overload.caller import TrustedProxies
+from aibridge.overload.concurrency import ConcurrencyLimiter
+from aibridge.overload.keyed import Keyed
+from aibridge.overload.rate import ExactWindow, RateLimiter
+from aibridge.telemetry import Gauge, Telemetry
+
+MOST_KEYS = 100_000
+"""Callers whose rate is kept apart; see `Keyed` for what happens above."""
+STRANGERS_LIMIT = 10
+"""Failed attempts a second and address. A stale client makes a few a minute; an office may have many of them."""
+_RESERVED_FILES = 128
+"""File descriptors for all that is not a call: listeners, journal, database, connections about to be refused."""
+
+
+class DataPlane:
+    """A gateway and what it was built from."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.telemetry: Telemetry
+        self.gateway: Gateway
+        self.pools: dict[Origin, Pool] = {}
+
+    async def interrupt(self) -> None:
+        """End every call that is still running; each tells its client and is recorded as interrupted."""
+        calls = dict(self.gateway.calls)
+        for task, call in calls.items():
+            call.stopping = True
+            task.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=1.0)
+
+    def close(self) -> None:
+        """Close the connections to the providers."""
+        for pool in self.pools.values():
+            pool.close()
+
+
+def configured(settings: Settings) -> list[Provider]:
+    """The providers that the settings name. None, when there is neither a key nor a base URL of one's own."""
+    named = ("openai_key", "anthropic_key", "openai_base_url", "anthropic_base_url")
+    if all(settings.sources[name] == "default" for name in named):
+        return []
+    return [
+        Provider.at("openai", ProviderKind.OPENAI, settings.openai_base_url, settings.openai_key),
+        Provider.at("anthropic", ProviderKind.ANTHROPIC, settings.anthropic_base_url, settings.anthropic_key),
+    ]
+
+
+def demonstration(url: str) -> list[Provider]:
+    """The providers of a gateway that has none: both are the demo provider at `url`."""
+    return [
+        Provider.at("openai", ProviderKind.OPENAI, f"{url}/v1", "demo"),
+        Provider.at("anthropic", ProviderKind.ANTHROPIC, url, "demo"),
+    ]
+
+
+def build(
+    settings: Settings,
+    providers: Sequence[Provider],
+    *,
+    snapshot: Callable[[], Snapshot],
+    used: MutableMapping[str, int],
+    journal: Journal,
+) -> DataPlane:
+    """Build the data plane. `used` learns when tokens are used, in UTC microseconds."""
+    plane = DataPlane()
+    plane.telemetry = telemetry = Telemetry(structured_logging=settings.structured_logging)
+    deadlines = Deadlines(
+        connect=settings.connect_timeout,
+        first_byte=settings.first_byte_timeout,
+        idle=settings.idle_timeout,
+        total=settings.total_timeout,
+    )
+    maximum = _most_connections()
+    plane.pools = {p.origin: Pool(p.origin, deadlines, maximum=maximum) for p in providers}
+    concurrency = ConcurrencyLimiter(settings.max_concurrency, "concurrency") if settings.max_concurrency else None
+    plane.gateway = Gateway(
+        routes=Routes(providers if settings.enabled else ()),
+        pipelines=pipelines(
+            drain=drain(lambda: plane.draining),
+            capacity=capacity(concurrency, monotonic) if concurrency is not None else None,
+            identify=identify(
+                snapshot,
+                _keyed(STRANGERS_LIMIT, "address"),
+                used,
+                clock=monotonic,
+                wall_clock=time,
+                allow_byok=settings.allow_byok,
+            ),
+            pace=pace(_keyed(settings.rate_limit, "token"), monotonic) if settings.rate_limit else None,
+            body=body(),
+            content=content(),
+            record=record(journal, telemetry, clock=monotonic, wall_clock=time),
+            relay=relay(plane.pools, total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
+            limit_pass_through=settings.limit_passthrough,
+        ),
+        telemetry=telemetry,
+        maximum_body=settings.max_body_size,
+        address_of=_address_of(settings),
+    )
+    telemetry.gauges += _gauges(plane, concurrency)
+    return plane
+
+
+def ledger_gauges(journal: Journal, shipper: Shipper) -> list[Gauge]:
+    """What the ledger shows of itself."""
+    return [
+        Gauge(name="journal_lag_records", text="Records not yet in the database.", read=lambda: [((), shipper.lag())]),
+        Gauge(
+            name="journal_lag_seconds",
+            text="For how long the database has been behind.",
+            read=lambda: [((), shipper.lag_seconds())],
+        ),
+        Gauge(name="journal_healthy", text="1 while the journal can be written.", read=lambda: [((), journal.healthy)]),
+        Gauge(name="journal_dropped_records", text="Records lost.", read=lambda: [((), journal.dropped)]),
+    ]
+
+
+def _gauges(plane: DataPlane, concurrency: ConcurrencyLimiter | None) -> list[Gauge]:
+    pools = plane.pools
+    gauges = [
+        Gauge(name="calls_inflight", text="Calls in progress.", read=lambda: [((), len(plane.gateway.calls))]),
+        Gauge(
+            name="upstream_connections",
+            text="Connections to providers.",
+            labels=("upstream", "state"),
+            read=lambda: [
+                ((str(origin), state), number)
+                for origin, pool in pools.items()
+                for state, number in (("idle", pool.idle), ("busy", pool.open - pool.idle))
+            ],
+        ),
+    ]
+    if concurrency is not None:
+        gauges += [
+            Gauge(name="permits_held", text="Permits held.", read=lambda: [((), concurrency.in_flight)]),
+            Gauge(name="permits_maximum", text="Permits there are.", read=lambda: [((), concurrency.maximum)]),
+        ]
+    return gauges
+
+
+def _keyed(limit: int, name: str) -> Keyed[str, RateLimiter]:
+    """A limiter per caller, of `limit` calls in any second."""
+    return Keyed(lambda: ExactWindow(limit, 1.0, name), lambda limiter, now: limiter.idle(now), MOST_KEYS)
+
+
+def _address_of(settings: Settings) -> Callable[[str, Headers], str]:
+    """How a client's address is told: by the socket, unless that is a proxy we trust."""
+    if not settings.trusted_proxies:
+        return lambda peer, _: peer
+    proxies = TrustedProxies(settings.trusted_proxies)
+
+    def address_of(peer: str, headers: Headers) -> str:
+        forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
+        return proxies.client_address(peer, forwarded)
+
+    return address_of
+
+
+def _most_connections() -> int:
+    """How many connections a provider may get: half of our files, since each call has a client's as well."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(64, (hard - _RESERVED_FILES) // 2)

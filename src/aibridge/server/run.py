@@ -1,0 +1,251 @@
+"""Start, serve, stop: `aibridge server` from its settings to its exit code."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from time import monotonic, time
+from types import FrameType
+
+import uvicorn
+import uvloop
+
+from aibridge import demo
+from aibridge.control.app import create_app
+from aibridge.control.dependencies import Dependencies
+from aibridge.control.metrics import metrics_app
+from aibridge.gateway.protocol import serving
+from aibridge.ledger.journal import Journal, JournalLocked
+from aibridge.ledger.shipper import Shipper
+from aibridge.options import Settings
+from aibridge.options_kinds import Address
+from aibridge.server import data_plane, welcome
+from aibridge.server.data_plane import DataPlane
+from aibridge.server.world import World
+from aibridge.store import tokens
+from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
+from aibridge.store.sink import LedgerSink
+
+REFRESH_EVERY = 0.5
+"""Seconds between two looks at whether tokens have changed: a revoked one is refused within this and a moment."""
+NOTE_USES_EVERY = 60.0
+"""Seconds between two notes of when tokens were last used."""
+SHIP_AT_STOP = 10.0
+"""Seconds that the shipper may take at the end; what is left is shipped by the next start."""
+CLOSE_AT_STOP = 5
+"""Seconds that the control plane's answers may take at the end."""
+BACKLOG = 2048
+"""Connections that the kernel holds until they are accepted."""
+
+_log = logging.getLogger("aibridge")
+
+
+class CannotStart(Exception):  # noqa: N818 (what it says)
+    """The server cannot start, for a reason its operator can mend."""
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; answer the exit code: 0 after an orderly stop, 1 when it cannot start."""
+    _log_to_stderr(structured=settings.structured_logging)
+    try:
+        with contextlib.closing(Database.open(settings.database)) as database:
+            _guard_against_openness(settings.http_address, database)
+            listener = _listener(settings.http_address)
+            owner = tokens.first_owner(database, username="owner", token_name="first", now=_now())  # noqa: S106
+            uvloop.run(_serve(settings, database, listener, None if owner is None else owner.text))
+    except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, OSError, ValueError) as problem:
+        print(f"aibridge: {problem}", file=sys.stderr)  # noqa: T201 (a command's one line)
+        return 1
+    return 0
+
+
+def _guard_against_openness(address: Address, database: Database) -> None:
+    """Refuse to be found by others before there is a token that tells friend from stranger.
+
+    Raises:
+        CannotStart: the address is not of the loopback, and no token is in force.
+    """
+    if not address.is_loopback and not tokens.snapshot(database).tokens:
+        raise CannotStart(
+            f"--http-address {address} can be reached from other machines, and there is no token yet that would keep "
+            "them out. Make one first: aibridge tokens create NAME --user USERNAME"
+        )
+
+
+async def _serve(settings: Settings, database: Database, listener: socket.socket, token: str | None) -> None:
+    """Build the rooms and serve; on the way out each is closed, the newest first."""
+    async with contextlib.AsyncExitStack() as rooms:
+        journal, shipper = rooms.enter_context(_ledger(settings, database))
+        providers = data_plane.configured(settings)
+        is_demo = not providers
+        if is_demo:
+            provider = await demo.start("127.0.0.1", 0)
+            rooms.push_async_callback(provider.close)
+            providers = data_plane.demonstration(provider.url)
+        world = World(database)
+        await rooms.enter_async_context(_repeated(REFRESH_EVERY, world.refresh))
+        rooms.push_async_callback(world.note_uses)
+        await rooms.enter_async_context(_repeated(NOTE_USES_EVERY, world.note_uses))
+        plane = data_plane.build(settings, providers, snapshot=lambda: world.snapshot, used=world.used, journal=journal)
+        rooms.callback(plane.close)
+        plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipper)
+        url = f"{'https' if settings.tls_cert_file else 'http'}://{_reachable(listener)}"
+        metrics = plane.telemetry.exposition
+        app = create_app(
+            Dependencies(
+                database=database,
+                snapshot=lambda: world.snapshot,
+                ready=lambda: _ready(plane, journal),
+                metrics=None if settings.prometheus_address else metrics,
+                clock=time,
+                external_url=lambda: url,
+            )
+        )
+        config = uvicorn.Config(
+            app,
+            http=serving(plane.gateway),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=CLOSE_AT_STOP,
+            ssl_certfile=settings.tls_cert_file,
+            ssl_keyfile=settings.tls_key_file,
+        )
+        if settings.prometheus_address:
+            await rooms.enter_async_context(_metrics_server(settings.prometheus_address, metrics))
+        server = Server(config, plane, journal, drain_timeout=settings.drain_timeout)
+        print(welcome.text(url, token, providers, demo=is_demo), flush=True)  # noqa: T201 (for people)
+        await server.serve([listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with an orderly end: told to stop, it refuses what is new and lets run what is running."""
+
+    def __init__(self, config: uvicorn.Config, plane: DataPlane, journal: Journal, *, drain_timeout: float) -> None:
+        super().__init__(config)
+        self._plane = plane
+        self._journal = journal
+        self._drain_timeout = drain_timeout
+        self._drained_by = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
+        """The first signal begins the drain, a second one ends it. The exit code is that of an orderly stop."""
+        if self._plane.draining:
+            self._drained_by = monotonic()
+            self.force_exit = sig == signal.SIGINT
+        else:
+            self._plane.draining = True
+            self._drained_by = monotonic() + self._drain_timeout
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second, and answer whether it is time to go."""
+        if counter % 10 == 0 and not self._journal.healthy:
+            self._journal.retry()
+        if await super().on_tick(counter):
+            return True
+        if not self._plane.draining or (self._plane.gateway.calls and monotonic() < self._drained_by):
+            return False
+        await self._plane.interrupt()
+        return True
+
+
+@contextlib.contextmanager
+def _ledger(settings: Settings, database: Database) -> Iterator[tuple[Journal, Shipper]]:
+    """The journal and the thread that ships it; at the end everything is on the disk and, if it may be, shipped."""
+    directory = settings.data_dir / "journal"
+    shipper = Shipper(directory, LedgerSink(database))
+    loop = asyncio.get_running_loop()
+    journal = Journal.open(directory, now=_now(), schedule=loop.call_soon, notify=shipper.notify)
+    shipper.start()
+    try:
+        yield journal, shipper
+    finally:
+        if not journal.close():
+            _log.error("the journal could not be written to its end: %s", journal.problem)
+        if not shipper.stop(SHIP_AT_STOP):
+            _log.warning("%d records are not in the database yet; the next start ships them", shipper.lag())
+
+
+@contextlib.asynccontextmanager
+async def _repeated(seconds: float, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do something again and again while the block lasts."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await work()
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.asynccontextmanager
+async def _metrics_server(address: Address, metrics: Callable[[], bytes]) -> AsyncIterator[None]:
+    """A second listener that serves nothing but the metrics."""
+    config = uvicorn.Config(metrics_app(metrics), ws="none", lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # the first server's
+    task = asyncio.create_task(server.serve([_listener(address)]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _listener(address: Address) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        CannotStart: the address is taken, unknown or not ours.
+    """
+    host = address.host or "::"
+    try:
+        family = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        dualstack = family is socket.AF_INET6 and not address.host and socket.has_dualstack_ipv6()
+        return socket.create_server((host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=dualstack)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+def _reachable(listener: socket.socket) -> Address:
+    """Where people on this machine find a listener."""
+    host, port = listener.getsockname()[:2]
+    return Address("127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host, port)  # noqa: S104 (compared)
+
+
+def _ready(plane: DataPlane, journal: Journal) -> tuple[bool, dict[str, str]]:
+    """Whether calls should be sent here and, if not, why."""
+    reasons = {}
+    if plane.draining:
+        reasons["server"] = "shutting down"
+    if not journal.healthy:
+        reasons["journal"] = journal.problem
+    return not reasons, reasons
+
+
+def _now() -> int:
+    return int(time() * 1e6)
+
+
+def _log_to_stderr(*, structured: bool) -> None:
+    """Lines for people on stderr; records of interceptions, where asked for, as they are: they are JSON already."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aibridge").setLevel(logging.INFO)
+    if structured:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        records = logging.getLogger("aibridge.interceptions")
+        records.addHandler(handler)
+        records.propagate = False

@@ -1,0 +1,141 @@
+"""The ledger as it is read: a page of interceptions at a time, the newest first."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, tuple_
+
+from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.usage import Usage, UsageSource
+from aibridge.store import schema
+from aibridge.store.database import Database
+
+_INTERCEPTIONS = schema.interceptions.c
+_USAGES = schema.token_usages.c
+_USERS = schema.users.c
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Which interceptions to list, and which page of them. Absent conditions do not count; bounds are included.
+
+    `visible_to` is the id of the actor whose interceptions alone may be seen. `initiator` is an id or a username; one
+    that nobody has matches nothing. `after_id` is the last id of the page before; `offset` is for those who must jump.
+    """
+
+    visible_to: str | None = None
+    initiator: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    client: str | None = None
+    started_after: int | None = None
+    started_before: int | None = None
+    limit: int = 100
+    offset: int = 0
+    after_id: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """An interception as the ledger knows it. `ending` is absent while it runs, `username` when its actor is gone."""
+
+    interception: Interception
+    username: str | None
+    ending: Ending | None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the interceptions that match, the newest first, and how many match in all."""
+
+    count: int
+    records: list[Record]
+
+
+def page(database: Database, query: Query) -> Page:
+    """List interceptions. Count and records are of the same moment.
+
+    Raises:
+        LookupError: `after_id` names no interception that may be seen.
+        DatabaseUnavailable: the database cannot be used now.
+    """
+    matching = list(_conditions(query))
+    newest_first = (_INTERCEPTIONS.started_at.desc(), _INTERCEPTIONS.id.desc())
+    rows = (
+        select(schema.interceptions, _USERS.username, schema.token_usages)
+        .select_from(schema.interceptions)
+        .outerjoin(schema.users, _USERS.id == _INTERCEPTIONS.actor_id)
+        .outerjoin(schema.token_usages, _USAGES.interception_id == _INTERCEPTIONS.id)
+        .where(*matching)
+        .order_by(*newest_first)
+        .limit(query.limit)
+        .offset(query.offset)
+    )
+    with database.reading() as connection:
+        count = connection.execute(select(func.count()).select_from(schema.interceptions).where(*matching)).scalar_one()
+        if query.after_id is not None:
+            rows = rows.where(_after(connection, query.after_id, query.visible_to))
+        records = [_record(row) for row in connection.execute(rows).mappings()]
+    return Page(count=count, records=records)
+
+
+def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
+    if query.visible_to is not None:
+        yield _INTERCEPTIONS.actor_id == query.visible_to
+    if query.initiator is not None:
+        # A scalar, so that the index over actors still gives the rows in order.
+        whose = or_(_USERS.id == query.initiator, _USERS.username == query.initiator)
+        yield _INTERCEPTIONS.actor_id == select(_USERS.id).where(whose).limit(1).scalar_subquery()
+    for column, value in (
+        (_INTERCEPTIONS.provider, query.provider),
+        (_INTERCEPTIONS.model, query.model),
+        (_INTERCEPTIONS.client, query.client),
+    ):
+        if value is not None:
+            yield column == value
+    if query.started_after is not None:
+        yield _INTERCEPTIONS.started_at >= query.started_after
+    if query.started_before is not None:
+        yield _INTERCEPTIONS.started_at <= query.started_before
+
+
+def _after(connection: Connection, after_id: str, visible_to: str | None) -> ColumnElement[bool]:
+    """The rows after a given one. One that may not be seen is as if it were not there."""
+    last = select(_INTERCEPTIONS.started_at).where(_INTERCEPTIONS.id == after_id)
+    if visible_to is not None:
+        last = last.where(_INTERCEPTIONS.actor_id == visible_to)
+    started_at = connection.execute(last).scalar_one_or_none()
+    if started_at is None:
+        raise LookupError(f"there is no interception {after_id!r}")
+    return tuple_(_INTERCEPTIONS.started_at, _INTERCEPTIONS.id) < tuple_(started_at, after_id)
+
+
+def _record(row: RowMapping) -> Record:
+    started: dict[str, Any] = {name: row[_INTERCEPTIONS[name]] for name in Interception.__struct_fields__}
+    started["streaming"] = bool(started["streaming"])
+    return Record(interception=Interception(**started), username=row[_USERS.username], ending=_ending(row))
+
+
+def _ending(row: RowMapping) -> Ending | None:
+    if row[_INTERCEPTIONS.ended_at] is None:
+        return None
+    used = row[_USAGES.source] is not None
+    return Ending(
+        id=row[_INTERCEPTIONS.id],
+        status=Status(row[_INTERCEPTIONS.status]),
+        http_status=row[_INTERCEPTIONS.http_status],
+        error=row[_INTERCEPTIONS.error],
+        first_byte_at=row[_INTERCEPTIONS.first_byte_at],
+        ended_at=row[_INTERCEPTIONS.ended_at],
+        response_id=row[_INTERCEPTIONS.response_id],
+        usage=_usage(row) if used else None,
+        usage_source=UsageSource(row[_USAGES.source]) if used else UsageSource.UNKNOWN,
+    )
+
+
+def _usage(row: RowMapping) -> Usage:
+    return Usage(
+        input_tokens=row[_USAGES.input_tokens],
+        output_tokens=row[_USAGES.output_tokens],
+        cache_read_input_tokens=row[_USAGES.cache_read_input_tokens],
+        cache_write_input_tokens=row[_USAGES.cache_write_input_tokens],
+        extra=msgspec.json.decode(row[_USAGES.extra], type=dict[str, int]),
+    )

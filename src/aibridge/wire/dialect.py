@@ -1,0 +1,69 @@
+"""What the gateway asks of a protocol, whichever it is."""
+
+from typing import Protocol
+
+import msgspec
+
+from aibridge.domain.errors import CallError
+from aibridge.domain.usage import Usage, UsageSource
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """All that the gateway wants to know of a request body; the bytes themselves are forwarded."""
+
+    model: str
+    stream: bool = False
+    background: bool = False
+    """OpenAI Responses only: the caller wants to come back for the answer later."""
+    session_hint: str | None = None
+    """Anthropic only: the session id in `metadata.user_id`, for clients that send none in a header."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was learned from an answer on its way past."""
+
+    usage: Usage | None = None
+    source: UsageSource = UsageSource.UNKNOWN
+    response_id: str | None = None
+    error: str | None = None
+    """The provider's own error type, when it reported an error."""
+    whole: bool = False
+    """Whether the protocol's own end was seen: a terminal event, or a complete body. False as well when the answer
+    could not be read."""
+
+
+class UsageReader(Protocol):
+    """Looks at one answer. Never raises, whatever the bytes."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the answer's body, cut anywhere."""
+
+    def finish(self) -> Reading:
+        """Say what was learned, once no more bytes come, however the answer ended."""
+
+
+class Dialect(Protocol):
+    """One AI protocol, as far as the gateway speaks it. Stateless; a reader is made for each answer."""
+
+    @property
+    def name(self) -> str:
+        """The protocol's name in logs and tests; it is on no wire."""
+
+    def peek(self, body: bytes) -> View:
+        """Look at a request body.
+
+        Raises:
+            BadRequest: the body cannot be understood; it names the field, what it is and what is allowed.
+        """
+
+    def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
+        """Make a reader for one answer; `streaming` says that its body is an event stream."""
+
+    def render(self, error: CallError, request_id: str) -> bytes:
+        """The JSON body of an answer that is ours: the management shape and the protocol's own, in one object."""
+
+    def render_event(self, error: CallError, request_id: str) -> bytes:
+        """The last bytes of a stream that has begun and cannot be completed.
+
+        They first close whatever event the provider left open. The caller breaks the framing after them.
+        """

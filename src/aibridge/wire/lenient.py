@@ -1,0 +1,75 @@
+"""Reading a provider's JSON without ever failing: what cannot be understood counts as absent.
+
+Decoders here decode only the fields their struct names; leaves are `object`, so that one odd value does not cost the
+others. Numbers without a fraction stay integers; all others become None.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+Junk = int | str | bool | list[msgspec.Raw] | None
+"""What may stand where an object is expected."""
+
+LARGEST_COUNT = 2**53
+"""The largest integer that every JSON reader holds exactly (RFC 8259, section 6); a larger count is absurd."""
+
+LONGEST_IDENTIFIER = 256
+
+_LONGEST_ERROR_TYPE = 128
+
+
+class ProviderError(msgspec.Struct, frozen=True, gc=False):
+    """The `error` object of either vendor family; `type` and `code` are what programs may rely on."""
+
+    type: object = None
+    code: object = None
+
+
+def decoder_of(type_: type[T]) -> msgspec.json.Decoder[T]:
+    """A decoder whose untyped floats become None, so that `1e999` or `1.5` cannot spoil their neighbours."""
+    return msgspec.json.Decoder(type_, float_hook=lambda _text: None)
+
+
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T | None:
+    """Decode, or give None: not JSON, not an object, invalid UTF-8 in a field of ours, nested too deeply."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def present(value: T | Junk, absent: T) -> T:
+    """The nested object, or `absent` when something else stands in its place."""
+    return value if isinstance(value, type(absent)) else absent
+
+
+def count(value: object) -> int | None:
+    """A number of tokens, or None when it is no whole number within [0, 2**53]. JSON's true is not 1."""
+    return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
+
+
+def nonzero(kinds: dict[str, int | None]) -> dict[str, int]:
+    """The kinds of tokens that were used at all."""
+    return {kind: number for kind, number in kinds.items() if number}
+
+
+def identifier(value: object) -> str | None:
+    """A provider's name for something; an empty or overlong one is none."""
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_IDENTIFIER else None
+
+
+def error_type(error: ProviderError | Junk) -> str | None:
+    """What kind of error the provider reports: its type, else its code, else only that it is one; None for none."""
+    if error is None:
+        return None
+    error = present(error, _NAMELESS)
+    for name in (error.type, error.code):
+        if isinstance(name, str) and name:
+            return name[:_LONGEST_ERROR_TYPE]
+    return "error"
+
+
+_NAMELESS = ProviderError()

@@ -1,0 +1,151 @@
+"""Readers of answers: streamed, in one body, compressed. What the bytes mean is a `Tally`'s business."""
+
+import zlib
+from typing import Protocol
+
+from aibridge.domain.usage import Usage, UsageSource
+from aibridge.wire.dialect import Reading, UsageReader
+from aibridge.wire.sse import Event, EventScanner
+
+BODY_LIMIT = 8 * 1024 * 1024
+"""Bytes of an answer in one body; the usage of a larger one stays unknown."""
+
+INFLATED_PER_FEED = 8 * 1024 * 1024
+INFLATED_IN_TOTAL = 64 * 1024 * 1024
+"""Decoded bytes of a compressed answer; more is taken for a decompression bomb, and its usage stays unknown."""
+
+_STEP = 64 * 1024
+"""Decoded bytes held at a time."""
+
+_PLAIN = (b"", b"identity")
+_DEFLATED = (b"gzip", b"x-gzip", b"deflate")
+
+
+class Tally(Protocol):
+    """Knows one protocol's answers and adds up what they say."""
+
+    def see_event(self, event: Event) -> None:
+        """Take one event of a stream into account."""
+
+    def see_body(self, body: bytes | bytearray) -> None:
+        """Take a whole body into account."""
+
+    def reading(self) -> Reading:
+        """Say what is known so far."""
+
+
+def reader_of(
+    tally: Tally, needles: tuple[bytes, ...], *, streaming: bool, content_encoding: bytes | None
+) -> UsageReader:
+    """Choose the reader for one answer. `content_encoding` is the header's value; needles are of events that count."""
+    encoding = content_encoding.strip().lower() if content_encoding else b""
+    if encoding in _PLAIN:
+        return StreamReader(tally, needles) if streaming else BodyReader(tally)
+    if encoding in _DEFLATED:
+        return InflatingReader(StreamReader(tally, needles) if streaming else BodyReader(tally))
+    return UnreadableReader()
+
+
+def source_of(usage: Usage | None, *, final: bool) -> UsageSource:
+    """Say how much a count is worth; `final` says that the provider meant it as its last."""
+    if usage is None:
+        return UsageSource.UNKNOWN
+    return UsageSource.PROVIDER if final else UsageSource.PARTIAL
+
+
+class StreamReader:
+    """Reads an event stream."""
+
+    __slots__ = ("_scanner", "_tally")
+
+    def __init__(self, tally: Tally, needles: tuple[bytes, ...]) -> None:
+        self._tally = tally
+        self._scanner = EventScanner(needles)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the stream."""
+        for event in self._scanner.feed(chunk):
+            self._tally.see_event(event)
+
+    def finish(self) -> Reading:
+        """Say what was learned."""
+        for event in self._scanner.finish():
+            self._tally.see_event(event)
+        return self._tally.reading()
+
+
+class BodyReader:
+    """Reads an answer that is one JSON body: collects it, and decodes at the end the few fields that count."""
+
+    __slots__ = ("_body", "_tally", "_too_large")
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._body = bytearray()
+        self._too_large = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+        if len(self._body) + len(chunk) > BODY_LIMIT:
+            self._body.clear()
+            self._too_large = True
+        if not self._too_large:
+            self._body += chunk
+
+    def finish(self) -> Reading:
+        """Say what was learned."""
+        if not self._too_large:
+            self._tally.see_body(self._body)
+        return self._tally.reading()
+
+
+class InflatingReader:
+    """Decodes gzip or deflate for reading only; what is forwarded stays compressed.
+
+    Of several gzip members only the first is read: no provider sends more.
+    """
+
+    __slots__ = ("_inflater", "_inner", "_left", "_readable")
+
+    def __init__(self, inner: UsageReader) -> None:
+        self._inner = inner
+        # 32 more than the window size: zlib tells the gzip wrapper from the zlib one by itself.
+        self._inflater = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)
+        self._left = INFLATED_IN_TOTAL
+        self._readable = True
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next compressed bytes."""
+        # After its end the inflater would collect what it is fed, without bound.
+        if not self._readable or self._inflater.eof:
+            return
+        left = min(self._left, INFLATED_PER_FEED)
+        try:
+            while decoded := self._inflater.decompress(chunk, _STEP):
+                left -= len(decoded)
+                self._left -= len(decoded)
+                if left < 0:
+                    self._readable = False
+                    return
+                self._inner.feed(decoded)
+                chunk = self._inflater.unconsumed_tail
+        except zlib.error:
+            self._readable = False
+
+    def finish(self) -> Reading:
+        """Say what was learned: nothing at all when a part could not be decoded."""
+        reading = self._inner.finish()
+        return reading if self._readable else Reading()
+
+
+class UnreadableReader:
+    """Stands in where the encoding is one we cannot decode (br, zstd, several at once)."""
+
+    __slots__ = ()
+
+    def feed(self, chunk: bytes) -> None:
+        """Let the bytes pass."""
+
+    def finish(self) -> Reading:
+        """Say that nothing was learned."""
+        return Reading()
