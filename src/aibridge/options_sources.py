@@ -164,7 +164,7 @@ def unknown_variables(environ: Iterable[str], options: Iterable[Option]) -> list
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     # Names are compared without what many start with: it would make any two of them look alike.
-    prefix, end = _split(name.replace("-", "_"))
+    prefix, end = _split(name)
     ends: dict[str, str] = {}
     for other in sorted(known, key=lambda other: _split(other)[0] != prefix):
         ends.setdefault(_split(other)[1], other)
@@ -219,7 +219,7 @@ def _read_secret(option: Option, given: Given) -> str:
         raise OptionError(f"{place} cannot be read: not a text file") from None
     if len(text) > _LONGEST_SECRET:
         raise OptionError(f"{place} cannot be read: longer than {_LONGEST_SECRET} characters")
-    return text.removesuffix("\n").removesuffix("\r")
+    return text.removesuffix("\n")
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,8 @@ from aibridge.demo.behaviour import override
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+_METAVARS = {float: "NUMBER", int: "INT", bool: "BOOL", str: "TEXT"}
+
 
 def _behaves(function: _Command) -> _Command:
     """Give a command a flag for each key of the demo provider's behaviour."""
@@ -18,7 +20,12 @@ def _behaves(function: _Command) -> _Command:
         flag = f"--{key.name.replace('_', '-')}"
         default = str(key.default).lower() if key.default != "" else "none"
         function = click.option(
-            flag, key.name, type=str, help=f"{key.meaning} ({key.allowed}). [default: {default}]", **alone
+            flag,
+            key.name,
+            type=str,
+            metavar=_METAVARS[key.type],
+            help=f"{key.meaning} ({key.allowed}). [default: {default}]",
+            **alone,
         )(function)
     return function
 
@@ -30,14 +37,24 @@ def _behaves(function: _Command) -> _Command:
 )
 @_behaves
 def command(host: str, port: int, **keys: str | None) -> None:
-    """Speak like OpenAI and Anthropic, and fail on request: what to try limits, retries and deadlines with.
+    """Speak like OpenAI and Anthropic, and fail on request.
 
-    The flags below say how every call is answered. A request can ask otherwise: with headers (x-demo-latency: 0.2) or
-    in the model's name (demo?latency=0.2).
+    Made to try limits, retries and deadlines with. The flags below say how every call is answered. A request can ask
+    otherwise: with headers (x-demo-latency: 0.2) or in the model's name (demo?latency=0.2).
     """
     pairs = [(name, text) for name, text in keys.items() if text is not None]
     try:
         behaviour = override(demo.Behaviour(), pairs)
-    except demo.BadBehaviour as error:
+    except demo.BehaviourError as error:
         raise click.UsageError(str(error)) from None
-    demo.run(host, port, behaviour)
+    try:
+        demo.run(host, port, behaviour, announce=_announce)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+
+
+def _announce(server: demo.DemoServer) -> None:
+    click.echo(f"The demo provider listens on {server.url}")
+    click.echo(
+        f"  for a gateway: --aibridge-openai-base-url {server.url}/v1 --aibridge-anthropic-base-url {server.url}"
+    )

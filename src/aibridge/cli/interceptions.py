@@ -49,13 +49,16 @@ def listing(  # noqa: PLR0913 -- one argument per flag
     **flags: str | None,
 ) -> None:
     """List interceptions, the newest first."""
-    query = Query(initiator=initiator, provider=provider, model=model, client=client, limit=limit, after_id=after_id)
+    query = Query(
+        initiator=initiator, provider=provider, model=model, client=client, limit=limit + 1, after_id=after_id
+    )
     with opened(flags) as database:
         page = interceptions.page(database, query)
-    show([_row(record) for record in page.records], _COLUMNS, output)
-    if len(page.records) == limit and page.count > limit:
-        last = page.records[-1].interception.id
-        click.echo(f"{page.count} match; the next page: --after-id {last}", err=True)
+    records = page.records[:limit]
+    show([_row(record) for record in records], _COLUMNS, output)
+    if len(page.records) > limit:  # the one more that was asked for
+        last = records[-1].interception.id
+        click.echo(f"{page.count} match in all; the next page: --after-id {last}", err=True)
 
 
 def _row(record: Record) -> Row:

@@ -57,7 +57,7 @@ def create(name: str, username: str, expires: float | None, output: str, **flags
         click.echo(json(row))
         return
     if is_new:
-        click.echo(f"{username} is a new user.")
+        click.echo(f"{username} is a new user{' and owns this gateway' if user.is_owner else ''}.")
     click.echo(f"A token for {username}. It is shown only now:\n\n  {minted.text}\n\n{directions(minted.text)}")
 
 
@@ -99,11 +99,16 @@ def revoke(token_id: str, *, yes: bool, **flags: str | None) -> None:
 
 
 def _user(database: Database, username: str) -> tuple[User, bool]:
-    """The user of that name, made if there is none, and whether it was."""
+    """The user of that name, made if there is none, and whether it was. The first of all is an owner.
+
+    The server makes an owner when it finds no users; where a token is needed before the server may start, nobody else
+    would.
+    """
     try:
         return users.named(database, username), False
     except LookupError:
-        return users.create(database, username=username, now=now()), True
+        is_first = not tokens.listing(database)
+        return users.create(database, username=username, is_owner=is_first, now=now()), True
 
 
 def _row(token: StoredToken) -> Row:

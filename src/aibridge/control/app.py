@@ -10,12 +10,11 @@ from aibridge import __version__
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import ErrorBody, Validation, answer, json_response, unavailable
 from aibridge.control.interceptions import listing
+from aibridge.control.metrics import metrics_route
 from aibridge.domain.errors import CallError
 from aibridge.store.database import DatabaseUnavailable
 
 __all__ = ["Dependencies", "create_app"]
-
-_PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def create_app(dependencies: Dependencies) -> Starlette:
@@ -44,12 +43,7 @@ def create_app(dependencies: Dependencies) -> Starlette:
         Route("/api/v2/ai-gateway/interceptions", list_interceptions),
     ]
     if dependencies.metrics is not None:
-        collect = dependencies.metrics
-
-        async def metrics(_: Request) -> Response:
-            return Response(collect(), headers={"content-type": _PROMETHEUS_TEXT})
-
-        routes.append(Route("/metrics", metrics))
+        routes.append(metrics_route(dependencies.metrics))
 
     handled = (CallError, DatabaseUnavailable, HTTPException, Exception)
     app = Starlette(routes=routes, exception_handlers=dict.fromkeys(handled, answer))

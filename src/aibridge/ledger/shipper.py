@@ -12,9 +12,11 @@ from aibridge.ledger import cursor, entry, segments
 from aibridge.ledger.cursor import Cursor
 from aibridge.ledger.entry import Started
 
-BATCH_RECORDS: Final = 1000
+BATCH_RECORDS: Final = 500
+"""Few enough that reading a batch keeps the interpreter from the event loop for about a millisecond."""
 _IDLE_SECONDS: Final = 0.25
 _GATHER_SECONDS: Final = 0.05
+_BREATH_SECONDS: Final = 0.01
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
@@ -135,6 +137,7 @@ class Shipper:
                 continue
             self._worked()
             if more:
+                self._stopping.wait(_BREATH_SECONDS)  # the event loop wants the interpreter too
                 continue
             if last:
                 self._finished = True

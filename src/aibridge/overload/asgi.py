@@ -131,14 +131,14 @@ class ConcurrencyLimit:
 
 
 async def _refuse_rate(rejection: Rejection, luck: float, send: Send) -> None:
-    detail = f"At most {rejection.allowed:g} calls per {rejection.window:g} s for one caller."
+    detail = f"Calls are limited to {rejection.allowed:g} per {rejection.window:g} s for one caller."
     headers = rate_headers(rejection, hint(rejection.retry_after, luck))
     await _answer(send, 429, "You've been rate limited. Please try again later.", detail, headers)
 
 
 async def _refuse_capacity(rejection: Rejection, luck: float, send: Send) -> None:
     message = f"{rejection.limit} is currently at capacity. Please try again later."
-    detail = f"At most {rejection.allowed:g} calls at a time."
+    detail = f"Calls at one time are limited to {rejection.allowed:g}."
     await _answer(send, 503, message, detail, retry_headers(hint(rejection.retry_after, luck)))
 
 

@@ -15,8 +15,9 @@ class Keyed(Generic[K, V]):
 
     When all places are taken, a new key takes the place of a value that is `idle`: one whose loss changes no later
     decision. The next `PROBES` places in turn are asked, so a look-up costs constant time. When all of these are busy,
-    the new key shares one overflow value with all others in its position, until a place is found for it. So a flood of
-    keys cannot push out a busy one, and its own keys together get what one key gets.
+    the new key shares one overflow value with all others in its position, until a place is found for it, where it
+    starts afresh. So a flood of keys cannot push out a busy one, and while it lasts its keys together get what one key
+    gets.
     """
 
     __slots__ = ("_hand", "_idle", "_keys", "_make", "_maximum", "_overflow", "_values")

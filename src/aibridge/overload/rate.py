@@ -166,9 +166,8 @@ class Gcra:
         """
         if self.idle(now):
             self._since = now
-            self._spent = max(0.0, difference)
-        else:
-            self._spent = max(0.0, self._spent + difference)
+            self._spent = 0.0
+        self._spent = max(0.0, self._spent + difference)
 
     def idle(self, now: float) -> bool:
         """Whether the whole burst may be spent again."""

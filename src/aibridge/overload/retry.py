@@ -33,7 +33,7 @@ def hint(wait: float, luck: float) -> RetryHint:
     Coming back after either number is never too early, unless the true wait is longer than `LONGEST`: then both say
     `LONGEST`, and the client asks again.
     """
-    wait = min(max(wait, 0.0), LONGEST)
+    wait = min(wait, LONGEST)
     spread = min(wait + luck * max(wait * SPREAD, LEAST_SPREAD), LONGEST)
     milliseconds = max(1, ceil(spread * 1000))
     if milliseconds / 1000 < wait:  # the product was rounded down

@@ -159,8 +159,6 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        # The driver would begin transactions by guessing from the statement; we begin them ourselves.
-        connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
@@ -168,7 +166,8 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A transaction that reads first and then writes fails at once, without waiting, when another wrote in between.
+        # Said outright: the driver begins only before it writes, so reads would each see another moment. And IMMEDIATE,
+        # since a transaction that reads and then writes fails at once, without waiting, when another wrote in between.
         writes = connection.get_execution_options().get(_WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

@@ -1,16 +1,17 @@
-"""Reading a provider's JSON without ever failing: what cannot be understood counts as absent.
+"""Reading JSON that is not ours: strict where it must be, and never stricter than those it is meant for.
 
-Decoders here decode only the fields their struct names; leaves are `object`, so that one odd value does not cost the
-others. Numbers without a fraction stay integers; all others become None.
+Decoders decode only the fields their struct names. For a provider's answers leaves are `object`, so that one odd value
+does not cost the others, and what cannot be understood counts as absent.
 """
 
+import re
 from typing import TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
-Junk = int | str | bool | list[msgspec.Raw] | None
+Junk = int | float | str | bool | list[msgspec.Raw] | None
 """What may stand where an object is expected."""
 
 LARGEST_COUNT = 2**53
@@ -19,6 +20,10 @@ LARGEST_COUNT = 2**53
 LONGEST_IDENTIFIER = 256
 
 _LONGEST_ERROR_TYPE = 128
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_LONGEST_DECODED_TWICE = 4 * 1024 * 1024
+"""Bytes of JSON that get a second chance; replacing in more would hold up all other calls."""
 
 
 class ProviderError(msgspec.Struct, frozen=True, gc=False):
@@ -33,10 +38,31 @@ def decoder_of(type_: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(type_, float_hook=lambda _text: None)
 
 
-def decoded(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T | None:
-    """Decode, or give None: not JSON, not an object, invalid UTF-8 in a field of ours, nested too deeply."""
+def decode(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T:
+    r"""Decode, half a surrogate pair (`\ud83d` alone) anywhere notwithstanding.
+
+    The grammar allows it (RFC 8259, section 8.2) and a JavaScript client that cuts a string in the middle of an emoji
+    sends it, but msgspec refuses it even in fields that it skips. Whether it is good is the provider's to say.
+
+    Raises:
+        msgspec.MsgspecError: not JSON, or not of the decoder's type.
+        UnicodeDecodeError: invalid UTF-8 in a field that is decoded.
+        RecursionError: nested too deeply.
+    """
     try:
         return decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if len(data) > _LONGEST_DECODED_TWICE:
+            raise
+    return decoder.decode(_SURROGATE.sub(rb"\\ufffd", data))
+
+
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T | None:
+    """Decode, or give None where `decode` would raise."""
+    try:
+        return decode(decoder, data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from aibridge.domain.errors import BadRequest
+from aibridge.wire.lenient import decode
 
 LONGEST_MODEL = 256
 
@@ -57,7 +58,7 @@ def understood(decoder: msgspec.json.Decoder[B], body: bytes) -> B:
         BadRequest: the body is no JSON object, or a field is missing, of the wrong type or out of bounds.
     """
     try:
-        request = decoder.decode(body)
+        request = decode(decoder, body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _explained(body, decoder.type.__struct_fields__) from None
     model = request.model
@@ -71,7 +72,7 @@ def understood(decoder: msgspec.json.Decoder[B], body: bytes) -> B:
 def _explained(body: bytes, fields: tuple[str, ...]) -> BadRequest:
     """Find what is wrong with a body that could not be decoded; `fields` are those of the protocol."""
     try:
-        unjudged = _unjudged.decode(body)
+        unjudged = decode(_unjudged, body)
     except msgspec.ValidationError:
         return BadRequest(f"The request body must be a JSON object, not {_kind(body)}.")
     except (msgspec.DecodeError, RecursionError) as reason:

@@ -1,0 +1,130 @@
+"""The table of options: names, the struct and the documents that follow from it."""
+
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from aibridge.options import LOCATION, OPTIONS, Address, Settings, load
+from aibridge.options_sources import flag_names, variable_names, yaml_names
+
+ROOT = Path(__file__).parents[2]
+
+NAMES = {
+    "--aibridge-max-concurrency": ("CODER_AIBRIDGE_MAX_CONCURRENCY", "aibridge.max_concurrency", 0),
+    "--aibridge-rate-limit": ("CODER_AIBRIDGE_RATE_LIMIT", "aibridge.rate_limit", 0),
+    "--aibridge-enabled": ("CODER_AIBRIDGE_ENABLED", "aibridge.enabled", True),
+    "--aibridge-openai-base-url": (
+        "CODER_AIBRIDGE_OPENAI_BASE_URL",
+        "aibridge.openai_base_url",
+        "https://api.openai.com/v1",
+    ),
+    "--aibridge-openai-key": ("CODER_AIBRIDGE_OPENAI_KEY", "aibridge.openai_key", None),
+    "--aibridge-anthropic-base-url": (
+        "CODER_AIBRIDGE_ANTHROPIC_BASE_URL",
+        "aibridge.anthropic_base_url",
+        "https://api.anthropic.com",
+    ),
+    "--aibridge-anthropic-key": ("CODER_AIBRIDGE_ANTHROPIC_KEY", "aibridge.anthropic_key", None),
+    "--aibridge-allow-byok": ("CODER_AIBRIDGE_ALLOW_BYOK", "aibridge.allow_byok", True),
+    "--aibridge-send-actor-headers": ("CODER_AIBRIDGE_SEND_ACTOR_HEADERS", "aibridge.send_actor_headers", False),
+    "--aibridge-structured-logging": ("CODER_AIBRIDGE_STRUCTURED_LOGGING", "aibridge.structured_logging", False),
+    "--aibridge-limit-passthrough": ("CODER_AIBRIDGE_LIMIT_PASSTHROUGH", "aibridge.limit_passthrough", False),
+    "--aibridge-connect-timeout": ("CODER_AIBRIDGE_CONNECT_TIMEOUT", "aibridge.connect_timeout", 5.0),
+    "--aibridge-first-byte-timeout": ("CODER_AIBRIDGE_FIRST_BYTE_TIMEOUT", "aibridge.first_byte_timeout", 120.0),
+    "--aibridge-idle-timeout": ("CODER_AIBRIDGE_IDLE_TIMEOUT", "aibridge.idle_timeout", 120.0),
+    "--aibridge-total-timeout": ("CODER_AIBRIDGE_TOTAL_TIMEOUT", "aibridge.total_timeout", 600.0),
+    "--aibridge-max-body-size": ("CODER_AIBRIDGE_MAX_BODY_SIZE", "aibridge.max_body_size", 32 * 1024 * 1024),
+    "--aibridge-drain-timeout": ("CODER_AIBRIDGE_DRAIN_TIMEOUT", "aibridge.drain_timeout", 30.0),
+    "--http-address": ("CODER_HTTP_ADDRESS", "http_address", Address("127.0.0.1", 4001)),
+    "--tls-cert-file": ("CODER_TLS_CERT_FILE", "tls_cert_file", None),
+    "--tls-key-file": ("CODER_TLS_KEY_FILE", "tls_key_file", None),
+    "--trusted-proxies": ("CODER_TRUSTED_PROXIES", "trusted_proxies", ()),
+    "--prometheus-address": ("CODER_PROMETHEUS_ADDRESS", "prometheus_address", None),
+    "--config": ("CODER_CONFIG_PATH", None, None),
+    "--data-dir": ("CODER_DATA_DIR", "data_dir", Path("/home/ada/.local/share/aibridge")),
+    "--database-url": ("CODER_DATABASE_URL", "database_url", None),
+}
+
+
+def test_every_option_has_its_promised_names_and_default() -> None:
+    settings = load({}, {"HOME": "/home/ada"})
+
+    assert {
+        option.flag: (
+            option.environment[0],
+            option.yaml_keys[0] if option.yaml_keys else None,
+            getattr(settings, option.field),
+        )
+        for option in OPTIONS
+    } == NAMES
+
+
+def test_every_row_is_a_field_of_settings_and_every_field_a_row() -> None:
+    assert sorted(Settings.__struct_fields__) == sorted([*(option.field for option in OPTIONS), "sources"])
+
+
+def test_every_field_has_the_type_of_its_rows_kind() -> None:
+    for option in OPTIONS:
+        hint = get_type_hints(Settings)[option.field]
+        has_default = option.default is not None or option.default_in is not None
+        optional = not has_default and option.kind.absent is None
+
+        assert hint == (option.kind.type | None if optional else option.kind.type), option.field
+        assert (type(None) in get_args(hint)) is optional
+
+
+def test_no_two_options_share_a_name() -> None:
+    for names in (flag_names, variable_names, yaml_names):
+        every = [name for option in OPTIONS for name, _ in names(option)]
+        assert len(every) == len(set(every))
+
+
+def test_all_options_of_the_ai_routes_have_the_newer_spelling_too() -> None:
+    (rate_limit,) = (option for option in OPTIONS if option.field == "rate_limit")
+
+    assert rate_limit.flags == ("--aibridge-rate-limit", "--ai-gateway-rate-limit")
+    assert rate_limit.environment == ("CODER_AIBRIDGE_RATE_LIMIT", "CODER_AI_GATEWAY_RATE_LIMIT")
+    assert rate_limit.yaml_keys == ("aibridge.rate_limit", "ai_gateway.rate_limit")
+
+
+def test_a_groups_options_stand_together() -> None:
+    groups = [group for group, _ in groupby(OPTIONS, key=lambda option: option.group)]
+
+    assert len(groups) == len(set(groups))
+
+
+def test_what_locates_the_data_is_in_the_table() -> None:
+    assert set(map(id, LOCATION)) <= set(map(id, OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"HOME": "/home/ada", "XDG_DATA_HOME": "/data"}, "/data/aibridge"),
+        ({"HOME": "/home/ada", "XDG_DATA_HOME": ""}, "/home/ada/.local/share/aibridge"),
+        ({"HOME": "/home/ada", "XDG_DATA_HOME": "not/absolute"}, "/home/ada/.local/share/aibridge"),
+        ({}, str(Path.home() / ".local/share/aibridge")),
+    ],
+)
+def test_data_is_kept_where_the_desktop_specification_says(environ: dict[str, str], expected: str) -> None:
+    assert load({}, environ).data_dir == Path(expected)
+
+
+def test_generated_files_are_in_step() -> None:
+    check = subprocess.run(
+        [sys.executable, "scripts/gen.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_the_page_of_options_names_every_option_everywhere() -> None:
+    page = (ROOT / "docs/options.md").read_text()
+
+    for option in OPTIONS:
+        for name in (option.flag, option.environment[0], *option.yaml_keys[:1]):
+            assert f"`{name}`" in page

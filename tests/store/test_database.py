@@ -1,0 +1,237 @@
+"""Opening a database, and what its transactions promise."""
+
+import fcntl
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from store_samples import NOW, url_of
+
+from aibridge.store import schema, tokens, users
+from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
+
+FIRST_START = """
+import sys, time
+from aibridge.store import tokens
+from aibridge.store.database import Database
+sys.stdin.readline()
+database = Database.open(sys.argv[1])
+print(tokens.first_owner(database, username="owner", token_name="first", now=1) is not None)
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Database.open(url_of(tmp_path))) as database:
+        yield database
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:hunter2@db/aibridge",
+        "sqlite+aiosqlite:///x.db",
+        "mysql://hunter2@h/d",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///x.db?mode=ro",
+        "sqlite://hunter2@host/x.db",
+        "aibridge.db",
+        "",
+    ],
+)
+def test_another_kind_of_url_is_refused_with_what_is_supported(url: str) -> None:
+    with pytest.raises(ValueError, match=r"sqlite:///path/to/file") as refused:
+        Database.open(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_new_database_is_private(tmp_path: Path) -> None:
+    previous = os.umask(0o000)
+    try:
+        with closing(Database.open(url_of(tmp_path))) as database:
+            users.create(database, username="ann", now=NOW)
+            files = sorted((tmp_path / "data").iterdir())
+            assert "aibridge.db-wal" in [file.name for file in files]
+            assert {file.name: mode_of(file) for file in files} == {file.name: 0o600 for file in files}
+    finally:
+        os.umask(previous)
+    assert mode_of(tmp_path / "data") == 0o700
+
+
+def test_a_directory_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0o750)
+    Database.open(url_of(tmp_path)).close()
+    assert mode_of(tmp_path / "data") == 0o750
+
+
+def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+    with closing(Database.open(url_of(tmp_path))) as database:
+        ann = users.create(database, username="ann", now=NOW)
+    with closing(Database.open(url_of(tmp_path))) as database:
+        assert users.named(database, "ann") == ann
+
+
+def test_every_connection_has_its_pragmas(database: Database) -> None:
+    def settings() -> list[object]:
+        with database.reading() as connection:
+            names = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+            return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+    with database.reading():  # holds the first connection, so that another one is opened
+        assert settings() == ["wal", 1, 5000, 1]
+
+
+def test_tables_are_strict_and_keep_foreign_keys(database: Database) -> None:
+    with database.reading() as connection:
+        strict = connection.exec_driver_sql("SELECT name FROM pragma_table_list WHERE strict").scalars().all()
+    assert set(strict) == set(schema.metadata.tables)
+    orphan = {"id": "t", "user_id": "nobody", "name": "", "digest": b"", "last_four": "", "created_at": 0}
+    with pytest.raises(IntegrityError), database.writing() as connection:
+        connection.execute(schema.tokens.insert(), orphan)
+
+
+def test_a_database_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path) -> None:
+    with closing(Database.open(url_of(tmp_path))) as database, database.writing() as connection:
+        connection.execute(schema.facts.update().values(value=41).where(schema.facts.c.name == "schema_version"))
+    with pytest.raises(DatabaseTooNew, match=rf"version 41, .* up to {schema.VERSION}"):
+        Database.open(url_of(tmp_path))
+
+
+def test_processes_that_start_at_once_on_a_new_database_all_succeed_and_one_founds_it(tmp_path: Path) -> None:
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST_START, url_of(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in starting:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=60) for process in starting]
+    assert sorted(ended) == [("False\n", ""), ("False\n", ""), ("True\n", "")]
+    with closing(Database.open(url_of(tmp_path))) as database:
+        assert len(tokens.listing(database)) == 1
+
+
+def test_threads_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+    failures: list[Exception] = []
+
+    def start() -> None:
+        together.wait()
+        try:
+            Database.open(url_of(tmp_path)).close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_opening_waits_for_whoever_is_opening(tmp_path: Path) -> None:
+    Database.open(url_of(tmp_path)).close()
+    opening = threading.Thread(target=lambda: Database.open(url_of(tmp_path)).close())
+    with (tmp_path / "data" / "aibridge.db.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opening.start()
+        opening.join(timeout=0.2)
+        assert opening.is_alive()
+    opening.join(timeout=10)
+    assert not opening.is_alive()
+
+
+def test_writers_take_turns_even_when_they_read_first(database: Database) -> None:
+    def add_many() -> None:
+        for _ in range(25):
+            with database.writing() as connection:
+                value = connection.execute(select(schema.facts.c.value).where(counter)).scalar_one()
+                connection.execute(schema.facts.update().values(value=value + 1).where(counter))
+
+    counter = schema.facts.c.name == "changes"
+    threads = [threading.Thread(target=add_many) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tokens.version(database) == 100
+
+
+def test_a_read_sees_one_moment(database: Database) -> None:
+    count = select(func.count()).select_from(schema.users)
+    with database.reading() as connection:
+        assert connection.execute(count).scalar_one() == 0
+        users.create(database, username="ann", now=NOW)
+        assert connection.execute(count).scalar_one() == 0
+    with database.reading() as connection:
+        assert connection.execute(count).scalar_one() == 1
+
+
+def test_an_exception_undoes_the_transaction(database: Database) -> None:
+    def add_and_fail() -> None:
+        with database.writing() as connection:
+            users.insert(connection, username="ann", is_owner=False, now=NOW)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        add_and_fail()
+    with pytest.raises(LookupError):
+        users.named(database, "ann")
+
+
+def test_a_locked_database_is_unavailable(database: Database, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "data" / "aibridge.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with database.reading() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 1")
+        with pytest.raises(DatabaseUnavailable, match="locked"), database.writing():
+            pass
+        other.execute("ROLLBACK")
+    users.create(database, username="ann", now=NOW)
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database\n" * 100)
+    with pytest.raises(DatabaseUnavailable, match="not a database"):
+        Database.open(f"sqlite:///{path}")
+
+
+def test_a_path_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseUnavailable, match=r"file/aibridge\.db"):
+        Database.open(f"sqlite:///{tmp_path}/file/aibridge.db")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(DatabaseUnavailable):
+        Database.open(f"sqlite:///{tmp_path}/taken")
+
+
+def test_the_room_loads_no_migrations_and_no_orm() -> None:
+    code = "import sys, aibridge.store.tokens, aibridge.store.sink; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    unwanted = ("alembic", "sqlalchemy.orm", "sqlalchemy.ext", "starlette", "uvicorn")
+    assert [name for name in loaded if name in unwanted] == []

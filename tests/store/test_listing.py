@@ -1,0 +1,158 @@
+"""Interceptions as they are read: who sees what, in which order, page by page."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPICursor
+from store_samples import NOW, a_start, an_ending, url_of
+
+from aibridge.domain.interception import Interception
+from aibridge.store import interceptions, users
+from aibridge.store.database import Database
+from aibridge.store.interceptions import Query
+from aibridge.store.sink import LedgerSink
+from aibridge.store.users import User
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Database.open(url_of(tmp_path))) as database:
+        yield database
+
+
+def ids(database: Database, **query: Any) -> list[str]:
+    page = interceptions.page(database, Query(**query))
+    return [record.interception.id for record in page.records]
+
+
+def store(database: Database, *starts: Interception) -> None:
+    LedgerSink(database).write(starts, [an_ending(start.id) for start in starts])
+
+
+@pytest.fixture
+def ann(database: Database) -> User:
+    return users.create(database, username="ann", now=NOW)
+
+
+def test_the_newest_come_first_and_ids_decide_between_equals(database: Database) -> None:
+    store(database, a_start("b"), a_start("c", started_at=NOW - 1), a_start("a"), a_start("d", started_at=NOW + 1))
+    assert ids(database) == ["d", "b", "a", "c"]
+
+
+def test_each_filter_keeps_what_equals_it(database: Database) -> None:
+    store(
+        database,
+        a_start("a", provider="openai", started_at=NOW),
+        a_start("b", model="gpt-6", started_at=NOW + 1),
+        a_start("c", client="Codex", started_at=NOW + 2),
+    )
+    assert ids(database, provider="openai") == ["a"]
+    assert ids(database, model="gpt-6") == ["b"]
+    assert ids(database, client="Codex") == ["c"]
+    assert ids(database, client="Code") == []
+    assert ids(database, started_after=NOW + 1) == ["c", "b"]
+    assert ids(database, started_before=NOW + 1) == ["b", "a"]
+    assert ids(database, started_after=NOW + 1, started_before=NOW + 1, model="gpt-6") == ["b"]
+    assert ids(database, provider="openai", client="Codex") == []
+
+
+def test_an_initiator_is_named_by_id_or_username(database: Database, ann: User) -> None:
+    store(database, a_start("a", actor_id=ann.id), a_start("b", actor_id="someone else"))
+    assert ids(database, initiator="ann") == ids(database, initiator=ann.id) == ["a"]
+    assert ids(database, initiator="bob") == []
+    usernames = [record.username for record in interceptions.page(database, Query()).records]
+    assert usernames == [None, "ann"]
+
+
+def test_an_actor_sees_its_own_whatever_it_asks_for(database: Database, ann: User) -> None:
+    store(database, a_start("a", actor_id=ann.id), a_start("b", actor_id="u2"), a_start("c", actor_id="u2"))
+    assert ids(database, visible_to="u2") == ["c", "b"]
+    assert ids(database, visible_to="u2", initiator="ann") == []
+    assert interceptions.page(database, Query(visible_to="u2", limit=1)).count == 2
+
+
+def test_the_cursor_of_an_unseen_row_is_as_bad_as_one_of_none(database: Database) -> None:
+    store(database, a_start("a", actor_id="u1"), a_start("b", actor_id="u2"))
+    for cursor in ("b", "no such id"):
+        with pytest.raises(LookupError, match=cursor):
+            ids(database, visible_to="u1", after_id=cursor)
+    assert ids(database, after_id="b") == ["a"]
+
+
+def test_the_count_is_of_all_that_match_whatever_the_page(database: Database) -> None:
+    store(database, *(a_start(f"{number}", provider=f"p{number % 2}") for number in range(9)))
+    for paging in ({"limit": 1}, {"offset": 4}, {"after_id": "4"}, {"offset": 100}):
+        assert interceptions.page(database, Query(provider="p0", **paging)).count == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["' OR 1=1 --", "'; DROP TABLE interceptions; --", "%", "_", '"', "\\", "\0", "ann' --"]
+)
+@pytest.mark.parametrize("name", ["provider", "model", "client", "initiator", "visible_to"])
+def test_no_value_is_read_as_sql(database: Database, ann: User, name: str, text: str) -> None:
+    store(database, a_start("a", actor_id=ann.id))
+    assert ids(database, **{name: text}) == []
+    with pytest.raises(LookupError):
+        ids(database, after_id=text)
+    assert ids(database) == ["a"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(starts=st.lists(st.integers(NOW, NOW + 3), max_size=25), limit=st.integers(1, 7))
+def test_walking_by_cursor_or_by_offset_meets_each_once(database: Database, starts: list[int], limit: int) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM interceptions")
+    store(database, *(a_start(f"{number:02}", started_at=at) for number, at in enumerate(starts)))
+    everything = ids(database, limit=1000)
+    assert sorted(everything) == [f"{number:02}" for number in range(len(starts))]
+
+    by_cursor = page = ids(database, limit=limit)
+    while page:
+        page = ids(database, limit=limit, after_id=page[-1])
+        by_cursor = by_cursor + page
+    offsets = range(0, len(starts) + limit, limit)
+    assert by_cursor == everything == [name for offset in offsets for name in ids(database, limit=limit, offset=offset)]
+
+
+def test_a_walk_is_not_disturbed_by_what_arrives_meanwhile(database: Database) -> None:
+    store(database, *(a_start(f"{number}", started_at=NOW + number) for number in range(4)))
+    first = ids(database, limit=2)
+    store(database, a_start("later", started_at=NOW + 100))
+    assert first + ids(database, limit=2, after_id=first[-1]) == ["3", "2", "1", "0"]
+    assert all(newer > older for newer, older in pairwise(first))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(),
+        Query(after_id="a"),
+        Query(visible_to="u1"),
+        Query(initiator="ann", after_id="a"),
+        Query(provider="anthropic"),
+        Query(model="claude-sonnet-5", after_id="a"),
+        Query(started_after=NOW - 5, started_before=NOW + 5),
+    ],
+)
+def test_a_page_is_read_from_an_index_and_never_sorted(database: Database, query: Query) -> None:
+    store(database, a_start("a", actor_id="u1"))
+    statements: list[tuple[str, Any]] = []
+
+    def note(_: Connection, __: DBAPICursor, sql: str, parameters: Any, *rest: object) -> None:
+        statements.append((sql, parameters))
+
+    event.listen(database._engine, "before_cursor_execute", note)
+    interceptions.page(database, query)
+    event.remove(database._engine, "before_cursor_execute", note)
+    sql, parameters = statements[-1]
+    with database.reading() as connection:
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters).all())
+    assert "TEMP B-TREE" not in plan
+    assert "SCAN interceptions USING INDEX" in plan or "SEARCH interceptions USING INDEX" in plan
