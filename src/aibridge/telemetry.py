@@ -7,7 +7,9 @@ choose (models, user agents) are bounded: past `MOST_SERIES` new combinations ar
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -26,7 +28,7 @@ _log = logging.getLogger("aibridge.interceptions")
 
 
 class Counter:
-    """Numbers by label values, bounded."""
+    """Numbers that only grow, by label values, bounded."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
         self.name = name
@@ -34,65 +36,33 @@ class Counter:
         self.labels = labels
         self._values: dict[tuple[str, ...], int] = {}
 
-    def add(self, values: tuple[str, ...], amount: int = 1) -> None:
-        """Add to one combination of label values."""
-        try:
-            self._values[values] += amount
-        except KeyError:
-            if len(self._values) >= MOST_SERIES:
-                values = (OTHER,) * len(values)
-            self._values[values] = self._values.get(values, 0) + amount
+    def add(self, values: tuple[str, ...]) -> None:
+        """Add one to a combination of label values."""
+        if values not in self._values and len(self._values) >= MOST_SERIES:
+            values = (OTHER,) * len(values)
+        self._values[values] = self._values.get(values, 0) + 1
 
-    def items(self) -> Iterable[tuple[tuple[str, ...], int]]:
-        """The combinations and their numbers."""
-        return self._values.items()
-
-    def as_counter(self) -> Metric:
-        """For Prometheus, as what only grows."""
+    def collected(self) -> Metric:
+        """For Prometheus."""
         family = CounterMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
         for values, number in self._values.items():
             family.add_metric(values, number)
         return family
 
-    def as_gauge(self) -> Metric:
-        """For Prometheus, as what goes up and down."""
-        family = GaugeMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
-        for values, number in self._values.items():
-            family.add_metric(values, number)
-        return family
 
+@dataclass(slots=True)
+class Series:
+    """The numbers of the interceptions of one client, actor, model, provider and route: one look-up counts them all."""
 
-class Histogram:
-    """Durations by label values, bounded."""
-
-    def __init__(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> None:
-        self.name = name
-        self.text = text
-        self.labels = labels
-        self.buckets = buckets
-        self._counts: dict[tuple[str, ...], list[int]] = {}
-        self._sums: dict[tuple[str, ...], float] = {}
-
-    def observe(self, values: tuple[str, ...], seconds: float) -> None:
-        """Add one duration."""
-        if values not in self._counts:
-            if len(self._counts) >= MOST_SERIES:
-                values = (OTHER,) * len(values)
-            self._counts.setdefault(values, [0] * (len(self.buckets) + 1))
-        self._counts[values][bisect_left(self.buckets, seconds)] += 1
-        self._sums[values] = self._sums.get(values, 0.0) + seconds
-
-    def collected(self) -> Metric:
-        """For Prometheus."""
-        family = HistogramMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
-        bounds = [*(f"{bound:g}" for bound in self.buckets), "+Inf"]
-        for values, counts in self._counts.items():
-            total, buckets = 0, []
-            for bound, count in zip(bounds, counts, strict=True):
-                total += count
-                buckets.append((bound, total))
-            family.add_metric(values, buckets, self._sums[values])
-        return family
+    in_flight: int = 0
+    completed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    durations: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BUCKETS) + 1))
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,50 +80,52 @@ class Telemetry:
     def __init__(self, *, structured_logging: bool = False) -> None:
         self.gauges: list[Gauge] = []
         self._structured = structured_logging
-        self._interceptions = Counter(
-            "interceptions",
-            "Interceptions that ended.",
-            ("client", "initiator_id", "method", "model", "provider", "route", "status"),
-        )
-        self._in_flight = Counter(
-            "interceptions_inflight", "Interceptions in progress.", ("model", "provider", "route")
-        )
-        self._durations = Histogram(
-            "interceptions_duration_seconds", "How long interceptions took.", ("model", "provider"), DURATION_BUCKETS
-        )
-        self._tokens = Counter(
-            "tokens", "Tokens used, as providers count them.", ("client", "initiator_id", "model", "provider", "type")
-        )
+        self._series: dict[tuple[str, ...], Series] = {}
         self._pass_through = Counter("passthrough", "Calls passed through.", ("method", "provider", "route"))
         self._rejections = Counter("rejections", "Calls refused, by limit and reason.", ("limit", "reason"))
 
     def began(self, interception: Interception) -> None:
         """An interception is in progress."""
-        self._in_flight.add((interception.model, interception.provider, interception.route))
+        self._series_of(interception).in_flight += 1
         if self._structured:
             _log.info(_line("interception_start", interception))
 
     def ended(self, interception: Interception, ending: Ending, seconds: float) -> None:
         """An interception ended, after `seconds`."""
-        model, provider, route = interception.model, interception.provider, interception.route
-        client, actor = interception.client, interception.actor_id
-        self._in_flight.add((model, provider, route), -1)
-        status = "completed" if ending.status is Status.COMPLETED else "failed"
-        self._interceptions.add((client, actor, "POST", model, provider, route, status))
-        self._durations.observe((model, provider), seconds)
+        series = self._series_of(interception)
+        series.in_flight -= 1
+        if ending.status is Status.COMPLETED:
+            series.completed += 1
+        else:
+            series.failed += 1
+        series.seconds += seconds
+        series.durations[bisect_left(DURATION_BUCKETS, seconds)] += 1
         usage = ending.usage
         if usage is not None:
-            add = self._tokens.add
-            add((client, actor, model, provider, "input"), usage.input_tokens)
-            add((client, actor, model, provider, "output"), usage.output_tokens)
-            if usage.cache_read_input_tokens:
-                add((client, actor, model, provider, "cache_read_input"), usage.cache_read_input_tokens)
-            if usage.cache_write_input_tokens:
-                add((client, actor, model, provider, "cache_write_input"), usage.cache_write_input_tokens)
+            series.input_tokens += usage.input_tokens
+            series.output_tokens += usage.output_tokens
+            series.cache_read_input_tokens += usage.cache_read_input_tokens
+            series.cache_write_input_tokens += usage.cache_write_input_tokens
         if self._structured:
             if usage is not None:
                 _log.info(_line("token_usage", usage, interception.id))
             _log.info(_line("interception_end", ending))
+
+    def _series_of(self, interception: Interception) -> "Series":
+        """The numbers of all interceptions that look like this one to a dashboard."""
+        labels = (
+            interception.client,
+            interception.actor_id,
+            interception.model,
+            interception.provider,
+            interception.route,
+        )
+        series = self._series.get(labels)
+        if series is None:
+            if len(self._series) >= MOST_SERIES:
+                labels = (OTHER, OTHER, OTHER, OTHER, OTHER)
+            series = self._series.setdefault(labels, Series())
+        return series
 
     def passed_through(self, method: str, provider: str, route: str) -> None:
         """A call was passed through."""
@@ -171,15 +143,69 @@ class Telemetry:
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus' client asks of a collector."""
-        for counter in (self._interceptions, self._tokens, self._pass_through, self._rejections):
-            yield counter.as_counter()
-        yield self._in_flight.as_gauge()
-        yield self._durations.collected()
+        yield from self._interceptions()
+        yield self._pass_through.collected()
+        yield self._rejections.collected()
         for gauge in self.gauges:
             family = GaugeMetricFamily(PREFIX + gauge.name, gauge.text, labels=gauge.labels)
             for values, number in gauge.read():
                 family.add_metric(values, number)
             yield family
+
+    def _interceptions(self) -> Iterator[Metric]:
+        """The numbers of the series, added up by the labels that each metric has."""
+        ended = CounterMetricFamily(
+            PREFIX + "interceptions",
+            "Interceptions that ended.",
+            labels=("client", "initiator_id", "method", "model", "provider", "route", "status"),
+        )
+        tokens = CounterMetricFamily(
+            PREFIX + "tokens",
+            "Tokens used, as providers count them.",
+            labels=("client", "initiator_id", "model", "provider", "type"),
+        )
+        in_flight: dict[tuple[str, str, str], int] = {}
+        used: dict[tuple[str, str, str, str, str], int] = {}
+        durations: dict[tuple[str, str], tuple[list[int], float]] = {}
+        for (client, actor, model, provider, route), series in self._series.items():
+            for status, number in (("completed", series.completed), ("failed", series.failed)):
+                if number:
+                    ended.add_metric((client, actor, "POST", model, provider, route, status), number)
+            for kind, number in (
+                ("input", series.input_tokens),
+                ("output", series.output_tokens),
+                ("cache_read_input", series.cache_read_input_tokens),
+                ("cache_write_input", series.cache_write_input_tokens),
+            ):
+                if number:
+                    labels = (client, actor, model, provider, kind)
+                    used[labels] = used.get(labels, 0) + number
+            place = (model, provider, route)
+            in_flight[place] = in_flight.get(place, 0) + series.in_flight
+            counts, seconds = durations.get((model, provider), ([0] * len(series.durations), 0.0))
+            durations[model, provider] = (
+                [a + b for a, b in zip(counts, series.durations, strict=True)],
+                seconds + series.seconds,
+            )
+        for labels, number in used.items():
+            tokens.add_metric(labels, number)
+        running = GaugeMetricFamily(
+            PREFIX + "interceptions_inflight", "Interceptions in progress.", labels=("model", "provider", "route")
+        )
+        for place, number in in_flight.items():
+            running.add_metric(place, number)
+        yield from (ended, tokens, running, _histogram(durations))
+
+
+def _histogram(durations: Mapping[tuple[str, str], tuple[list[int], float]]) -> Metric:
+    """How long interceptions took, as Prometheus wants it: each bucket with all that are below it."""
+    family = HistogramMetricFamily(
+        PREFIX + "interceptions_duration_seconds", "How long interceptions took.", labels=("model", "provider")
+    )
+    bounds = [*(f"{bound:g}" for bound in DURATION_BUCKETS), "+Inf"]
+    for labels, (counts, seconds) in durations.items():
+        family.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), seconds)
+    return family
 
 
 def _line(record_type: str, record: msgspec.Struct, interception_id: str | None = None) -> str:

@@ -1,6 +1,7 @@
 """Which program calls, and which of its conversations: told from the headers it sends of its own accord."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 UNKNOWN = "Unknown"
 
@@ -37,15 +38,20 @@ LONGEST_SESSION_ID = 256
 
 def client_of(user_agent: str, headers: Mapping[bytes, bytes]) -> str:
     """The client's name, or `Unknown`."""
-    agent = user_agent.lower()
-    for beginning, name in BY_USER_AGENT:
-        if agent.startswith(beginning):
-            return name
+    name = _named_by(user_agent)
+    if name is not None:
+        return name
     if headers.get(b"originator") == b"kilo-code":
         return "Kilo Code"
     if b"x-cursor-client-version" in headers:
         return "Cursor"
     return UNKNOWN
+
+
+@lru_cache(maxsize=1024)
+def _named_by(user_agent: str) -> str | None:
+    agent = user_agent.lower()
+    return next((name for beginning, name in BY_USER_AGENT if agent.startswith(beginning)), None)
 
 
 def session_of(client: str, headers: Mapping[bytes, bytes], hint: str | None) -> str | None:

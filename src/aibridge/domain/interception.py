@@ -13,15 +13,14 @@ def interception_id(instant: int, randomness: int) -> str:
     `instant` is in UTC microseconds; `randomness` is at least 74 random bits, for example `random.getrandbits(74)`:
     ids have to be unique, not secret.
     """
-    number = (
-        (instant // 1000 & 0xFFFFFFFFFFFF) << 80
-        | 0x7 << 76
-        | (randomness >> 62 & 0xFFF) << 64
-        | 0b10 << 62
-        | randomness & 0x3FFFFFFFFFFFFFFF
+    milliseconds = instant // 1000
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 (half the cost of an f-string with as many fields)
+        milliseconds >> 16 & 0xFFFFFFFF,
+        milliseconds & 0xFFFF,
+        randomness >> 62 & 0xFFF,
+        0x8000 | randomness >> 48 & 0x3FFF,
+        randomness & 0xFFFFFFFFFFFF,
     )
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Status(StrEnum):

@@ -2,7 +2,6 @@
 
 from aibridge.domain.errors import BadRequest, NotSupported
 from aibridge.gateway.call import Call, Handler, Layer, Reply
-from aibridge.gateway.headers import value_of
 
 
 def body() -> Layer:
@@ -11,8 +10,7 @@ def body() -> Layer:
     def layer(handle: Handler) -> Handler:
         async def read(call: Call, reply: Reply) -> None:
             call.content = await call.body.read()
-            encoding = value_of(call.headers, b"content-encoding")
-            if encoding not in {None, b"identity"}:
+            if call.fields.get(b"content-encoding", b"identity") != b"identity":
                 raise BadRequest(
                     "The request body is compressed; AI Bridge takes it uncompressed only.",
                     "Leave out the header content-encoding.",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
-from aibridge.gateway.headers import Headers
+from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.routes import Route
 from aibridge.wire.dialect import Reading, View
 
@@ -84,7 +84,8 @@ class Call:
 
     `started` is in seconds of the monotonic clock, `started_at` in UTC microseconds. `own_credential` are the header
     lines of a credential that the client brought for the provider, when it pays for itself. `stopping` is set before a
-    call is cancelled because the gateway stops, so that it is not taken for a client that left.
+    call is cancelled because the gateway stops, so that it is not taken for a client that left. `written`, for a call
+    that is recorded, runs a function when its end is written: until then its client must not take it for ended.
     """
 
     __slots__ = (
@@ -92,6 +93,7 @@ class Call:
         "address",
         "body",
         "content",
+        "fields",
         "headers",
         "id",
         "method",
@@ -103,6 +105,7 @@ class Call:
         "stopping",
         "upstream_path",
         "view",
+        "written",
     )
 
     def __init__(  # noqa: PLR0913 (a request has that many parts)
@@ -114,6 +117,7 @@ class Call:
         upstream_path: bytes,
         query: bytes,
         headers: Headers,
+        fields: Fields,
         address: str,
         body: RequestBody,
         started: float,
@@ -125,6 +129,7 @@ class Call:
         self.upstream_path = upstream_path
         self.query = query
         self.headers = headers
+        self.fields = fields
         self.address = address
         self.body = body
         self.started = started
@@ -134,6 +139,7 @@ class Call:
         self.view: View | None = None
         self.own_credential: Headers = []
         self.stopping = False
+        self.written: Callable[[Callable[[], None]], None] | None = None
 
 
 class Source(Protocol):

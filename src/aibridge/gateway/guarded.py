@@ -40,16 +40,16 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.url = b""
         self.headers: Headers = []
+        self.fields: dict[bytes, bytes] = {}
         self.incoming: RequestBody | None = None
         self.outgoing: Reply | None = None
         self.last = False
         """Whether nothing more is expected on this connection: what still comes is dropped."""
         self._watchdog = Watchdog(self.loop, self._look)
         self._refusal: CallError | None = None
-        self._since = monotonic()
+        self.since = monotonic()
         self._head_began: float | None = None
         self._head_bytes = 0
-        self._hosts = 0
         self._whole = True
         self._handed_over = False
         self._stalled_since: float | None = None
@@ -80,8 +80,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if not keep_alive or self.last:
             self._close()
             return
-        self._since = monotonic()
-        self._watchdog.by(self._since + IDLE_DEADLINE)
+        self.since = monotonic()
+        self._watchdog.by(self.since + IDLE_DEADLINE)
 
     # asyncio.Protocol
 
@@ -118,7 +118,7 @@ class GuardedProtocol(HttpToolsProtocol):
             else:
                 self._watchdog.by(self._head_began + HEADERS_DEADLINE)
         elif self.incoming is not None and not self._whole:
-            self._watchdog.by(self._since + BODY_DEADLINE)
+            self._watchdog.by(self.since + BODY_DEADLINE)
 
     def pause_writing(self) -> None:
         """The client does not keep up with its answer."""
@@ -156,28 +156,23 @@ class GuardedProtocol(HttpToolsProtocol):
         self.cycle = None  # type: ignore[assignment]  # as uvicorn itself begins
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self.incoming = None
         self._handed_over = False
-        self._hosts = 0
         self._whole = False
         self._head_began = monotonic()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header."""
-        name = name.lower()
-        if name == b"host":
-            self._hosts += 1
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: refuse it or pass it on."""
         if self.last:
             return
         self._head_began = None
-        self._since = monotonic()
+        self.since = monotonic()
+        self.fields = dict(self.headers)
+        self.expect_100_continue = self.fields.get(b"expect", b"").lower() == b"100-continue"
         self._refusal = self._fault() or self.head_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -210,15 +205,10 @@ class GuardedProtocol(HttpToolsProtocol):
             return HeadersTooLarge(f"The request has {len(self.headers)} headers; {MAXIMUM_HEADERS} are allowed.")
         if self._head_bytes > MAXIMUM_HEADER_BYTES and len(self.url) + _size(self.headers) > MAXIMUM_HEADER_BYTES:
             return _too_large()
-        version = self.parser.get_http_version()
-        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
-            return BadRequest(f"A request has one Host header; this one has {self._hosts}.", field="host")
-        for name, value in self.headers:
-            if name == b"transfer-encoding" and (value.lower() != b"chunked" or version != "1.1"):
-                return BadRequest(
-                    "A body is framed by Content-Length or by `Transfer-Encoding: chunked`.", field="transfer-encoding"
-                )
-        return None
+        fields = self.fields
+        if b"host" in fields and b"transfer-encoding" not in fields and len(fields) == len(self.headers):
+            return None
+        return _ambiguity(self.headers, self.parser.get_http_version())
 
     def _refuse(self, error: CallError) -> None:
         """Answer a request that is not served, and close: what follows it is not to be trusted."""
@@ -238,8 +228,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self.transport.write_eof()
-        self._since = monotonic()
-        self._watchdog.by(self._since + LINGER)
+        self.since = monotonic()
+        self._watchdog.by(self.since + LINGER)
 
     def _look(self, now: float) -> float | None:
         """What the watchdog asks: is anything overdue, and if not, when to look again."""
@@ -248,16 +238,16 @@ class GuardedProtocol(HttpToolsProtocol):
                 return self._stalled_since + STALL_DEADLINE
             self.transport.abort()
         elif self.outgoing is None and self.last:
-            if now < self._since + LINGER:
-                return self._since + LINGER
+            if now < self.since + LINGER:
+                return self.since + LINGER
             self.transport.abort()
         elif self._head_began is not None:
             return self._overdue(now, self._head_began, HEADERS_DEADLINE, "headers")
         elif self.incoming is not None and not self._whole:
-            return self._overdue(now, self._since, BODY_DEADLINE, "body")
+            return self._overdue(now, self.since, BODY_DEADLINE, "body")
         elif self.outgoing is None and not self._handed_over:
-            if now < self._since + IDLE_DEADLINE:
-                return self._since + IDLE_DEADLINE
+            if now < self.since + IDLE_DEADLINE:
+                return self.since + IDLE_DEADLINE
             self.transport.close()
         return None
 
@@ -270,6 +260,19 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._refuse(RequestTimeout(f"The request's {what} did not arrive within {limit:g} s.", field=what))
         return None
+
+
+def _ambiguity(headers: Headers, version: str) -> CallError | None:
+    """What in a head could be read in two ways."""
+    hosts = sum(name == b"host" for name, _ in headers)
+    if hosts > 1 or (hosts == 0 and version == "1.1"):
+        return BadRequest(f"A request has one Host header; this one has {hosts}.", field="host")
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if codings and (codings != [b"chunked"] or version != "1.1"):
+        return BadRequest(
+            "A body is framed by Content-Length or by `Transfer-Encoding: chunked`.", field="transfer-encoding"
+        )
+    return None
 
 
 def _size(headers: Headers) -> int:

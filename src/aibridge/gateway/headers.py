@@ -4,10 +4,13 @@ To the provider by allow-list, since what is not known to be harmless may be a c
 provider's proxies. To the client by deny-list, since SDKs read more of the provider's headers every month.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case, in the order they came."""
+Fields = Mapping[bytes, bytes]
+"""The same by name; of a header that stands twice, the last."""
 
 HOP_BY_HOP = frozenset(
     (
@@ -61,45 +64,37 @@ NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
 )
 
 _PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b""))
+_NONE: frozenset[bytes] = frozenset()
 
 
-def named_by_connection(headers: Headers) -> frozenset[bytes]:
+def private_to_hop(headers: Headers, fields: Fields) -> frozenset[bytes]:
     """The headers that `Connection` declares to be meant for this hop only (RFC 9110, 7.6.1)."""
+    # Where no header stands twice, one look decides.
+    if len(fields) == len(headers) and fields.get(b"connection", b"").lower() in _PLAIN_CONNECTION:
+        return _NONE
     named: set[bytes] = set()
     for name, value in headers:
         if name == b"connection":
-            token = value.strip().lower()
-            if token not in _PLAIN_CONNECTION:
-                named.update(part.strip() for part in token.split(b","))
+            named.update(part.strip() for part in value.lower().split(b","))
     return frozenset(named)
 
 
-def to_provider(headers: Headers) -> list[bytes]:
+@lru_cache(maxsize=1024)
+def passes_to_provider(name: bytes) -> bool:
+    """Whether a client's header is one that its provider may see."""
+    return name in TO_PROVIDER or name.startswith(TO_PROVIDER_PREFIXES)
+
+
+def to_provider(headers: Headers, fields: Fields) -> list[bytes]:
     """The header lines of a client's request that its provider may see."""
-    private = named_by_connection(headers)
-    lines: list[bytes] = []
-    for name, value in headers:
-        if (name in TO_PROVIDER or name.startswith(TO_PROVIDER_PREFIXES)) and name not in private:
-            lines += (name, b": ", value, b"\r\n")
-    return lines
+    private = private_to_hop(headers, fields)
+    return [b"%b: %b\r\n" % header for header in headers if passes_to_provider(header[0]) and header[0] not in private]
 
 
-def to_client(headers: Headers) -> list[bytes]:
+def to_client(headers: Headers, fields: Fields) -> list[bytes]:
     """The header lines of a provider's response that the client may see."""
-    private = named_by_connection(headers)
-    lines: list[bytes] = []
-    for name, value in headers:
-        if name not in NOT_TO_CLIENT and name not in private:
-            lines += (name, b": ", value, b"\r\n")
-    return lines
-
-
-def value_of(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
-    """The first value of a header, or None."""
-    for name, value in headers:
-        if name == wanted:
-            return value
-    return None
+    private = private_to_hop(headers, fields)
+    return [b"%b: %b\r\n" % header for header in headers if header[0] not in NOT_TO_CLIENT and header[0] not in private]
 
 
 _OURS_IN_QUERY = (b"coder_session_token", b"access_token", b"key", b"api_key")

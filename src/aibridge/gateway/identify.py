@@ -6,7 +6,7 @@ from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import matches, token_id_of
 from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
-from aibridge.gateway.headers import Headers
+from aibridge.gateway.headers import Fields, Headers
 from aibridge.overload.caller import address_group
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import RateLimiter
@@ -15,7 +15,7 @@ GOVERNANCE_TOKEN = b"x-coder-ai-governance-token"
 """Carries our token beside a provider credential of the client's own (BYOK)."""
 
 _BEARER = b"authorization"
-CARRIERS = frozenset((_BEARER, b"x-api-key", b"x-goog-api-key", b"coder-session-token", GOVERNANCE_TOKEN))
+CARRIERS = (GOVERNANCE_TOKEN, _BEARER, b"x-api-key", b"x-goog-api-key", b"coder-session-token")
 """Where a token may stand. SDK majors differ, and helpers fill several at once; the one that is ours wins."""
 
 OWN_CREDENTIAL_CARRIERS = frozenset((_BEARER, b"x-api-key"))
@@ -46,7 +46,7 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
 
     def layer(handle: Handler) -> Handler:
         async def identified(call: Call, reply: Reply) -> None:
-            presented = _presented(call.headers)
+            presented = _presented(call.fields)
             known = snapshot().tokens
             for text in presented.values():
                 token_id = token_id_of(text)
@@ -72,13 +72,14 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     return layer
 
 
-def _presented(headers: Headers) -> dict[bytes, str]:
-    """What the carriers hold, by carrier, in the order they came."""
+def _presented(fields: Fields) -> dict[bytes, str]:
+    """What the carriers hold, by carrier."""
     presented: dict[bytes, str] = {}
-    for name, value in headers:
-        if name in CARRIERS:
+    for name in CARRIERS:
+        value = fields.get(name)
+        if value is not None:
             text = _credential_in(name, value)
-            if text and name not in presented:
+            if text:
                 presented[name] = text
     return presented
 

@@ -1,9 +1,18 @@
 """THE LIST: what happens to a call, in order, each step with its reason. Nothing else decides the order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from aibridge.gateway.call import Handler, Layer
-from aibridge.gateway.routes import Kind
+
+
+class Pipelines(NamedTuple):
+    """The two things that can happen to a call."""
+
+    interception: Handler
+    """Limited and recorded."""
+    pass_through: Handler
+    """For any known caller; neither recorded nor, unless asked for, limited."""
 
 
 def compose(layers: Sequence[Layer], innermost: Handler) -> Handler:
@@ -31,7 +40,7 @@ def pipelines(  # noqa: PLR0913 (a list of layers has as many entries as it has)
     guard: Layer = unguarded,
     relay: Handler,
     limit_pass_through: bool = False,
-) -> Mapping[Kind, Handler]:
+) -> Pipelines:
     """The handler of each kind of route. `capacity` and `pace` are None when their limit is off."""
     interception = (
         drain,  # a gateway that is about to stop takes nothing new
@@ -49,7 +58,7 @@ def pipelines(  # noqa: PLR0913 (a list of layers has as many entries as it has)
         pace if limit_pass_through else None,
         content,
     )
-    return {
-        Kind.INTERCEPTION: compose([layer for layer in interception if layer is not None], relay),
-        Kind.PASS_THROUGH: compose([layer for layer in pass_through if layer is not None], relay),
-    }
+    return Pipelines(
+        interception=compose([layer for layer in interception if layer is not None], relay),
+        pass_through=compose([layer for layer in pass_through if layer is not None], relay),
+    )

@@ -5,9 +5,10 @@ A request for a provider is recognised at headers-complete, before its body is r
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from random import getrandbits, random
-from time import monotonic, time
+from time import time
 from typing import Any, ClassVar
 
 import msgspec
@@ -18,8 +19,8 @@ from aibridge.gateway import edge
 from aibridge.gateway.call import Call, Handler, Reply, RequestBody
 from aibridge.gateway.drain import stopping
 from aibridge.gateway.guarded import GuardedProtocol
-from aibridge.gateway.headers import Headers, value_of
-from aibridge.gateway.routes import Kind, Routes
+from aibridge.gateway.headers import Headers
+from aibridge.gateway.routes import Routes
 from aibridge.telemetry import Telemetry
 
 LEFT_UNREAD = 64 * 1024
@@ -32,7 +33,10 @@ class Gateway(msgspec.Struct, kw_only=True):
     """What the connections of one process share."""
 
     routes: Routes
-    pipelines: Mapping[Kind, Handler]
+    interception: Handler
+    """What happens to a call that is limited and recorded."""
+    pass_through: Handler
+    """What happens to one that is not."""
     telemetry: Telemetry
     maximum_body: int
     """Bytes of a request's body."""
@@ -55,7 +59,7 @@ class GatewayProtocol(GuardedProtocol):
         """The client is gone. A call under way learns it as a cancellation, and by no other way."""
         task = self._task
         if task is not None:
-            self._forget(task)
+            self._forget()
             task.cancel()
         super().connection_lost(exc)
 
@@ -82,9 +86,10 @@ class GatewayProtocol(GuardedProtocol):
             upstream_path=found.upstream_path,
             query=query,
             headers=self.headers,
+            fields=self.fields,
             address=self.gateway.address_of(self.client[0] if self.client else "", self.headers),
             body=self.incoming,
-            started=monotonic(),
+            started=self.since,
             started_at=started_at,
         )
         current = self.parser.get_http_version() == "1.1"
@@ -103,24 +108,36 @@ class GatewayProtocol(GuardedProtocol):
         self.transport.write(edge.response(error, dialect, request_id, keep_alive=False, luck=random()))  # noqa: S311
 
     async def _serve(self, call: Call, reply: Reply) -> None:
-        """See one call through: the layers, and then what only the edge does."""
+        """See one call through the layers. How it ended is told to the client when it is written down."""
+        error: CallError | None = None
         try:
-            await self.gateway.pipelines[call.route.kind](call, reply)
-        except CallError as error:
-            self._answer(call, reply, error)
+            await (self.gateway.interception if call.route.recorded else self.gateway.pass_through)(call, reply)
+        except CallError as told:
+            error = told
         except asyncio.CancelledError:
-            if call.stopping:
-                self._answer(call, reply, stopping())
+            if not call.stopping:  # the client is gone: nobody is left to be told
+                return
+            error = stopping()
         except Exception:  # noqa: BLE001 (the edge: whatever it is, the client is told and the log has it)
             _log.exception("call %s failed by our own fault", call.id)
-            self._answer(call, reply, InternalError("AI Bridge failed to handle the call.", f"See request {call.id}."))
+            error = InternalError("AI Bridge failed to handle the call.", f"The gateway's log has it as {call.id}.")
+        if call.written is None:
+            self._conclude(call, reply, error)
         else:
+            call.written(partial(self._conclude, call, reply, error))
+
+    def _conclude(self, call: Call, reply: Reply, error: CallError | None) -> None:
+        """Send the last byte of a reply, or what went wrong instead, and be ready for the next request."""
+        if self.outgoing is not reply:  # the connection is gone
+            return
+        if error is None:
             reply.finish()
-            if call.route.kind is Kind.PASS_THROUGH:
+            if not call.route.recorded:
                 self.gateway.telemetry.passed_through(call.method.decode(), call.route.provider.name, call.route.path)
-        if self._task is not None:  # the connection still stands
-            self._forget(self._task)
-            self.rest(keep_alive=reply.keep_alive)
+        else:
+            self._answer(call, reply, error)
+        self._forget()
+        self.rest(keep_alive=reply.keep_alive)
 
     def _answer(self, call: Call, reply: Reply, error: CallError) -> None:
         """Tell the client what went wrong, in its dialect, as far as it can still be told."""
@@ -135,17 +152,18 @@ class GatewayProtocol(GuardedProtocol):
         answer = edge.response(error, dialect, call.id, keep_alive=reply.keep_alive, luck=random())  # noqa: S311
         reply.answer(error.status, answer)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget(self) -> None:
         """A call is over, for this connection."""
+        if self._task is not None:
+            self.gateway.calls.pop(self._task, None)
         self._task = None
         self.outgoing = None
-        self.gateway.calls.pop(task, None)
 
     def _worth_reading_on(self, body: RequestBody) -> bool:
         """Whether so little of a refused call's body is missing that reading it is cheaper than a new connection."""
         if body.complete:
             return True
-        length = value_of(self.headers, b"content-length")
+        length = self.fields.get(b"content-length")
         if length is None or self.expect_100_continue:  # it may have no end, or never come
             return False
         return int(length) - body.received <= LEFT_UNREAD

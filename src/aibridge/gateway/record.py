@@ -1,6 +1,7 @@
 """The fifth layer: an interception is written down when it begins and, however it ends, when it ends."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from aibridge.domain.actor import Actor
@@ -18,27 +19,27 @@ _ERROR_STATUS = 400
 
 
 class Journal(Protocol):
-    """Where interceptions are written, as far as this layer goes. See `ledger.journal`."""
+    """Where interceptions are written, as far as this layer goes. See `ledger.turn`."""
 
     @property
     def healthy(self) -> bool:
         """Whether the disk takes what is written."""
 
-    @property
-    def problem(self) -> str:
-        """What is wrong otherwise."""
-
     def begin(self, interception: Interception) -> None:
         """Write down, soon, that an interception began."""
 
-    def end(self, ending: Ending) -> bool:
-        """Write down, now, that an interception ended."""
+    def end(self, ending: Ending) -> None:
+        """Write down, soon, that an interception ended."""
+
+    def written(self, then: Callable[[], None]) -> None:
+        """Call `then` when all that was said so far is written."""
 
 
 def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: Clock) -> Layer:
     """Open an entry, and close it in `finally`: no call that reached a provider goes unrecorded.
 
-    The end is written before the edge sends the last byte of the reply. What cannot be recorded is not served.
+    The edge sends the last byte of the reply when the end is written (`call.written`). What cannot be recorded is not
+    served.
     """
 
     def layer(handle: Handler) -> Handler:
@@ -81,6 +82,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                     usage_source=reading.source,
                 )
                 journal.end(ending)
+                call.written = journal.written
                 telemetry.ended(interception, ending, seconds)
 
         return recorded
@@ -99,9 +101,9 @@ def _answered(reply: Reply) -> tuple[Status, str | None, int | None]:
 def _interception(call: Call) -> Interception:
     actor, view = call.actor, call.view
     assert isinstance(actor, Actor) and isinstance(view, View), "record stands behind identify and body"  # noqa: S101, PT018
-    headers = dict(call.headers)
-    user_agent = headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
-    client = client_of(user_agent, headers)
+    fields = call.fields
+    user_agent = fields.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
+    client = client_of(user_agent, fields)
     return Interception(
         id=call.id,
         actor_id=actor.id,
@@ -111,7 +113,7 @@ def _interception(call: Call) -> Interception:
         model=view.model,
         streaming=view.stream,
         client=client,
-        session_id=session_of(client, headers, view.session_hint),
+        session_id=session_of(client, fields, view.session_hint),
         user_agent=user_agent,
         started_at=call.started_at,
     )

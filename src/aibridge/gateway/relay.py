@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aibridge.domain.actor import Actor
 from aibridge.domain.provider import Origin, Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler, Reply
-from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider, value_of
+from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider
 from aibridge.gateway.pool import Pool
 from aibridge.gateway.upstream import Stale
 from aibridge.wire.dialect import UsageReader
@@ -33,7 +33,7 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
     return relayed
 
 
-async def _exchanged(pool: Pool, request: list[bytes], exchange: "Exchange", reply: Reply, due: float) -> None:
+async def _exchanged(pool: Pool, request: bytes, exchange: "Exchange", reply: Reply, due: float) -> None:
     """Send the request and see the answer through, on a kept connection or a new one.
 
     A kept connection may have been closed by the provider a moment ago. When it is certain that the provider has not
@@ -67,13 +67,12 @@ class Exchange:
     def answered(self, status: int, headers: Headers, content_length: int | None) -> None:
         """The head is here: prepare ours."""
         call, reply = self._call, self._reply
-        streaming = (value_of(headers, b"content-type") or b"").startswith(EVENT_STREAM)
-        self.reader = call.route.dialect.reader(
-            streaming=streaming, content_encoding=value_of(headers, b"content-encoding")
-        )
-        head = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *to_client(headers)]
-        if value_of(headers, b"x-request-id") is None:
-            head += (b"x-request-id: ", call.id.encode(), b"\r\n")
+        fields = dict(headers)
+        streaming = fields.get(b"content-type", b"").startswith(EVENT_STREAM)
+        self.reader = call.route.dialect.reader(streaming=streaming, content_encoding=fields.get(b"content-encoding"))
+        head = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *to_client(headers, fields)]
+        if b"x-request-id" not in fields:
+            head.append(b"x-request-id: %b\r\n" % call.id.encode())
         if streaming:
             head.append(b"x-accel-buffering: no\r\n")  # asks an nginx in front of us not to hold events back
         if content_length is not None:
@@ -99,46 +98,42 @@ class Exchange:
             self.reader.feed(part)
 
 
-def _request(call: Call, *, send_actor_headers: bool) -> list[bytes]:
+def _request(call: Call, *, send_actor_headers: bool) -> bytes:
     """The request for the provider: our head, and the client's body as it came."""
-    provider = call.route.provider
-    query = clean_query(call.query)
-    target = b"%b?%b" % (call.upstream_path, query) if query else call.upstream_path
-    head = [
-        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n"
-        % (call.method, target or b"/", str(provider.origin).encode()),
-        *to_provider(call.headers),
-        *_credential(provider, call),
+    route, content = call.route, call.content
+    target = call.upstream_path
+    if call.query:
+        query = clean_query(call.query)
+        target = b"%b?%b" % (target, query) if query else target
+    parts = [
+        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n" % (call.method, target, route.host),
+        *to_provider(call.headers, call.fields),
+        _credential(route.provider, call),
     ]
     if send_actor_headers and call.actor is not None:
-        head += _actor_lines(call.actor)
-    if call.content or call.method not in {b"GET", b"DELETE"}:
-        head.append(b"content-length: %d\r\n\r\n" % len(call.content))
+        parts.append(_actor_lines(call.actor))
+    if content or call.method == b"POST":
+        parts += (b"content-length: %d\r\n\r\n" % len(content), content)
     else:
-        head.append(b"\r\n")
-    return [b"".join(head), call.content] if call.content else [b"".join(head)]
+        parts.append(b"\r\n")
+    return b"".join(parts)
 
 
-def _credential(provider: Provider, call: Call) -> list[bytes]:
+def _credential(provider: Provider, call: Call) -> bytes:
     """The header lines of the credential that the provider sees: the client's own, or else the central one."""
     if call.own_credential:
-        return [part for name, value in call.own_credential for part in (name, b": ", value, b"\r\n")]
+        return b"".join(b"%b: %b\r\n" % header for header in call.own_credential)
     if provider.key is None:
-        return []
+        return b""
     if provider.kind is ProviderKind.ANTHROPIC:
-        version = value_of(call.headers, b"anthropic-version") or b""
-        by_bearer = version >= BEARER_SINCE and value_of(call.headers, b"authorization") is not None
+        fields = call.fields
+        by_bearer = fields.get(b"anthropic-version", b"") >= BEARER_SINCE and b"authorization" in fields
         if not by_bearer:
-            return [b"x-api-key: ", provider.key.encode(), b"\r\n"]
-    return [b"authorization: Bearer ", provider.key.encode(), b"\r\n"]
+            return b"x-api-key: %b\r\n" % provider.key.encode()
+    return b"authorization: Bearer %b\r\n" % provider.key.encode()
 
 
-def _actor_lines(actor: Actor) -> list[bytes]:
+def _actor_lines(actor: Actor) -> bytes:
     """Who calls, for a provider or a proxy that wants to know."""
-    return [
-        b"x-ai-bridge-actor-id: ",
-        actor.id.encode(),
-        b"\r\nx-ai-bridge-actor-metadata-username: ",
-        actor.username.encode("ascii", "backslashreplace"),
-        b"\r\n",
-    ]
+    username = actor.username.encode("ascii", "backslashreplace")
+    return b"x-ai-bridge-actor-id: %b\r\nx-ai-bridge-actor-metadata-username: %b\r\n" % (actor.id.encode(), username)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from enum import Enum
 
 import msgspec
 
@@ -19,22 +18,16 @@ RESERVED_NAMES = frozenset(
 """Names that a provider cannot have, since they are the control plane's."""
 
 
-class Kind(Enum):
-    """What a route is to the gateway."""
-
-    INTERCEPTION = "interception"
-    """Limited and recorded."""
-    PASS_THROUGH = "pass-through"  # noqa: S105 (not that kind of pass)
-    """Relayed for a known caller, neither recorded nor (unless asked for) limited."""
-
-
 class Route(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One thing that is relayed. `path` is the provider's own, for example `/v1/messages`."""
 
     provider: Provider
-    kind: Kind
+    recorded: bool
+    """Whether it is an interception, limited and recorded; otherwise it is passed through for any known caller."""
     dialect: Dialect
     path: str
+    host: bytes
+    """What the provider's `Host` header says."""
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +86,16 @@ class Routes:
         self._pass_through: dict[bytes, list[tuple[bytes, Route]]] = {}
         for provider in providers:
             name = _checked(provider.name).encode()
+            host = str(provider.origin).encode()
             family = FAMILIES[provider.kind]
             self._providers[name] = provider
             for path, dialect in family.interceptions.items():
                 route = Route(
-                    provider=provider, kind=Kind.INTERCEPTION, dialect=dialect, path=(family.version + path).decode()
+                    provider=provider,
+                    recorded=True,
+                    dialect=dialect,
+                    path=(family.version + path).decode(),
+                    host=host,
                 )
                 found = Found(route=route, upstream_path=provider.base_path.encode() + path)
                 for prefix in PREFIXES:
@@ -107,9 +105,10 @@ class Routes:
                     entry,
                     Route(
                         provider=provider,
-                        kind=Kind.PASS_THROUGH,
+                        recorded=False,
                         dialect=family.dialect,
                         path=(family.version + entry).decode(),
+                        host=host,
                     ),
                 )
                 for entry in family.pass_through

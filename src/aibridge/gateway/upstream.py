@@ -8,7 +8,7 @@ import asyncio
 import fcntl
 import struct
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol, cast
 
@@ -23,8 +23,6 @@ MAXIMUM_HEAD = 64 * 1024
 """Bytes of status line and headers that a provider may send."""
 IDLE_LIMIT = 60.0
 """Seconds an idle connection is kept. Providers and the load balancers before them close theirs after 60 and more."""
-MAXIMUM_WRITE = 64 * 1024
-"""Bytes up to which a request is joined into one write; above, the copy costs more than the system call."""
 
 _INFORMATIONAL = range(100, 200)
 _BODILESS = frozenset((204, 304))
@@ -67,19 +65,21 @@ class Connection(asyncio.Protocol):
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._watchdog = Watchdog(self._loop, self._look)
+        self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)  # set before anything can happen
         self._sink: Sink | None = None
         self._ended: asyncio.Future[None] | None = None
         self._parts: list[bytes] = []
         self._headers: Headers = []
         self._served = 0
+        self._whole = False
         self._paused = False
         self._idle_since = 0.0
         self.closed = False
 
     # What the pool and the relay use.
 
-    def exchange(self, request: Sequence[bytes], sink: Sink, due: float) -> asyncio.Future[None]:
+    def exchange(self, request: bytes, sink: Sink, due: float) -> asyncio.Future[None]:
         """Send a request. Its answer goes to `sink`; the future is done when the answer is whole.
 
         `due` is the instant (monotonic) at which the call as a whole must have ended. The future raises
@@ -93,15 +93,10 @@ class Connection(asyncio.Protocol):
         self._until_close = False
         self._began = self._heard = now = monotonic()
         self._due = due
-        self._parser = httptools.HttpResponseParser(self)
-        self._ended = self._loop.create_future()
+        self._ended = ended = self._loop.create_future()
         self._watchdog.by(min(now + self._deadlines.first_byte, due))
-        if sum(map(len, request)) <= MAXIMUM_WRITE:
-            self._transport.write(b"".join(request))
-        else:
-            for part in request:
-                self._transport.write(part)
-        return self._ended
+        self._transport.write(request)
+        return ended
 
     def release(self) -> bool:
         """End the exchange, however far it got. Whether the connection can serve another."""

@@ -6,7 +6,7 @@ One process, one directory, one thread (the event loop's) that calls. Nothing he
 import fcntl
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Self
 
@@ -146,6 +146,22 @@ class Journal:
             return False
         self._open.pop(ending.id, None)
         return self.flush()
+
+    def write(self, started: Iterable[Interception], ended: Iterable[Ending]) -> bool:
+        """Write down, now and in one go, what began and what ended; return what `end` returns."""
+        kept = True
+        for interception in started:
+            line = encode(Started(interception=interception))
+            if self._hold(line):
+                self._open[interception.id] = line
+            else:
+                kept = False
+        for ending in ended:
+            if self._hold(encode(Ended(ending=ending))):
+                self._open.pop(ending.id, None)
+            else:
+                kept = False
+        return self.flush() and kept
 
     def flush(self) -> bool:
         """Write everything that waits, in order; return whether nothing waits any more."""

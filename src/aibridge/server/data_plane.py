@@ -22,6 +22,7 @@ from aibridge.gateway.routes import Routes
 from aibridge.gateway.upstream import Deadlines
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.shipper import Shipper
+from aibridge.ledger.turn import Turn
 from aibridge.options import Settings
 from aibridge.overload.caller import TrustedProxies
 from aibridge.overload.concurrency import ConcurrencyLimiter
@@ -54,6 +55,7 @@ class DataPlane:
             task.cancel()
         if calls:
             await asyncio.wait(calls, timeout=1.0)
+            await asyncio.sleep(0)  # the turn in which they are written down and told
 
     def close(self) -> None:
         """Close the connections to the providers."""
@@ -86,9 +88,9 @@ def build(
     *,
     snapshot: Callable[[], Snapshot],
     used: MutableMapping[str, int],
-    journal: Journal,
+    turn: Turn,
 ) -> DataPlane:
-    """Build the data plane. `used` learns when tokens are used, in UTC microseconds."""
+    """Build the data plane. `used` learns when tokens are used, in UTC microseconds; `turn` takes the records."""
     plane = DataPlane()
     plane.telemetry = telemetry = Telemetry(structured_logging=settings.structured_logging)
     deadlines = Deadlines(
@@ -100,26 +102,28 @@ def build(
     maximum = _most_connections()
     plane.pools = {p.origin: Pool(p.origin, deadlines, maximum=maximum) for p in providers}
     concurrency = ConcurrencyLimiter(settings.max_concurrency, "concurrency") if settings.max_concurrency else None
+    handlers = pipelines(
+        drain=drain(lambda: plane.draining),
+        capacity=capacity(concurrency, monotonic) if concurrency is not None else None,
+        identify=identify(
+            snapshot,
+            _keyed(STRANGERS_LIMIT, "address"),
+            used,
+            clock=monotonic,
+            wall_clock=time,
+            allow_byok=settings.allow_byok,
+        ),
+        pace=pace(_keyed(settings.rate_limit, "token"), monotonic) if settings.rate_limit else None,
+        body=body(),
+        content=content(),
+        record=record(turn, telemetry, clock=monotonic, wall_clock=time),
+        relay=relay(plane.pools, total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
+        limit_pass_through=settings.limit_passthrough,
+    )
     plane.gateway = Gateway(
         routes=Routes(providers if settings.enabled else ()),
-        pipelines=pipelines(
-            drain=drain(lambda: plane.draining),
-            capacity=capacity(concurrency, monotonic) if concurrency is not None else None,
-            identify=identify(
-                snapshot,
-                _keyed(STRANGERS_LIMIT, "address"),
-                used,
-                clock=monotonic,
-                wall_clock=time,
-                allow_byok=settings.allow_byok,
-            ),
-            pace=pace(_keyed(settings.rate_limit, "token"), monotonic) if settings.rate_limit else None,
-            body=body(),
-            content=content(),
-            record=record(journal, telemetry, clock=monotonic, wall_clock=time),
-            relay=relay(plane.pools, total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
-            limit_pass_through=settings.limit_passthrough,
-        ),
+        interception=handlers.interception,
+        pass_through=handlers.pass_through,
         telemetry=telemetry,
         maximum_body=settings.max_body_size,
         address_of=_address_of(settings),

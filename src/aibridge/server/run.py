@@ -20,6 +20,7 @@ from aibridge.control.metrics import metrics_app
 from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal, JournalLocked
 from aibridge.ledger.shipper import Shipper
+from aibridge.ledger.turn import Turn
 from aibridge.options import Settings
 from aibridge.options_kinds import Address
 from aibridge.server import data_plane, welcome
@@ -89,7 +90,9 @@ async def _serve(settings: Settings, database: Database, listener: socket.socket
         await rooms.enter_async_context(_repeated(REFRESH_EVERY, world.refresh))
         rooms.push_async_callback(world.note_uses)
         await rooms.enter_async_context(_repeated(NOTE_USES_EVERY, world.note_uses))
-        plane = data_plane.build(settings, providers, snapshot=lambda: world.snapshot, used=world.used, journal=journal)
+        turn = Turn(journal, asyncio.get_running_loop().call_soon)
+        rooms.callback(turn.close)
+        plane = data_plane.build(settings, providers, snapshot=lambda: world.snapshot, used=world.used, turn=turn)
         rooms.callback(plane.close)
         plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipper)
         url = f"{'https' if settings.tls_cert_file else 'http'}://{_reachable(listener)}"
