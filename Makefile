@@ -1,6 +1,6 @@
 # Everything a new machine needs, and everything that is checked. `make run` and `make test` are all a newcomer has to know.
 
-PYTHON ?= python3
+PYTHON ?= $(shell scripts/python)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input

@@ -11,6 +11,7 @@ from aibridge.store import tokens, users
 from aibridge.store.database import Database
 from aibridge.store.tokens import StoredToken
 from aibridge.store.users import User
+from aibridge.welcome import client_settings
 
 _LONGEST_LIFE = 100 * 365 * 86400
 _COLUMNS = ("id", "user", "name", "last_four", "created", "last_used", "expires", "revoked")
@@ -63,13 +64,8 @@ def create(name: str, username: str, expires: float | None, output: str, **flags
 
 def directions(token: str) -> str:
     """Where clients want the token."""
-    base = f"http://{_ADDRESS}"
-    return (
-        f"Where it goes, for a gateway at {base}:\n\n"
-        f"  Claude Code  export ANTHROPIC_BASE_URL={base}/anthropic ANTHROPIC_AUTH_TOKEN={token}\n"
-        f"  OpenAI SDK   export OPENAI_BASE_URL={base}/openai/v1 OPENAI_API_KEY={token}\n"
-        f"  curl         -H 'Authorization: Bearer {token}'"
-    )
+    url = f"http://{_ADDRESS}"
+    return "\n".join([f"Where it goes, for a gateway at {url}:", "", *client_settings(url, token)])
 
 
 @command.command("list", cls=GroupedCommand)

@@ -10,7 +10,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from aibridge.domain.errors import BadRequest, CallError, HeadersTooLarge, RequestTimeout, UpgradeRequired
+from aibridge.domain.errors import BadRequest, CallError, HeadersTooLarge, RequestTimeout
 from aibridge.gateway.call import Reply, RequestBody
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.watchdog import Watchdog
@@ -25,6 +25,7 @@ STALL_DEADLINE = 60.0
 """Seconds that a client may take nothing of what is ready for it."""
 IDLE_DEADLINE = 75.0
 """Seconds that a connection may be unused. Longer than the SDKs keep theirs, so that they close first."""
+_UPGRADE_HEADERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 LINGER = 2.0
 """Seconds that a client may still send after it was refused in the middle of its body."""
 
@@ -52,6 +53,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._whole = True
         self._handed_over = False
+        self._not_upgraded = False
         self._stalled_since: float | None = None
 
     # For the subclass
@@ -103,11 +105,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._head_bytes += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.last = True  # what follows would not be HTTP; a request that was whole is answered
-            if not self._whole:
-                self._refusal = self._refusal or UpgradeRequired("AI Bridge does not upgrade connections.")
+            self._feed(data)
         except httptools.HttpParserError as error:
             self._refusal = self._refusal or BadRequest("The request is not valid HTTP/1.1.", str(error))
         if self._refusal is not None:
@@ -173,6 +171,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self.since = monotonic()
         self.fields = dict(self.headers)
         self.expect_100_continue = self.fields.get(b"expect", b"").lower() == b"100-continue"
+        if self.parser.should_upgrade() and self.fields.get(b"upgrade", b"").lower() != b"websocket":
+            self._not_upgraded = self.parser.get_method() != b"CONNECT"
+            self._refusal = None if self._not_upgraded else BadRequest("AI Bridge is no proxy.", field="method")
+            return
         self._refusal = self._fault() or self.head_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -186,7 +188,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        if self.last:
+        if self.last or self._not_upgraded:
             return
         self._whole = True
         self._head_bytes = 0
@@ -198,6 +200,25 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     # Our own
+
+    def _feed(self, data: bytes) -> None:
+        """Parse. An upgrade that we do not offer is ignored (RFC 9110, 7.8): the JDK asks every server for h2c.
+
+        The parser ends at the head of a request that asks for one, body or not. So a new parser gets the same head
+        without that wish, and the rest.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._not_upgraded:
+                self.last = True  # a WebSocket, which was refused; what follows is not HTTP
+                return
+            self._not_upgraded = False
+            version = self.parser.get_http_version().encode()
+            head = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
+            head += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _UPGRADE_HEADERS]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(b"".join(head) + b"\r\n" + data[upgrade.args[0] :])
 
     def _fault(self) -> CallError | None:
         """What is wrong with a head, where it is too large or a lenient and a strict reader could disagree."""

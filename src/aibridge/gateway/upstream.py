@@ -101,7 +101,8 @@ class Connection(asyncio.Protocol):
     def release(self) -> bool:
         """End the exchange, however far it got. Whether the connection can serve another."""
         reusable = self._sink is None and self._served > 0 and not self.closed and not self._until_close
-        if reusable and self._keep_alive:
+        # An answer may come before the request was read: what is left of that belongs to no other exchange.
+        if reusable and self._keep_alive and not self._transport.get_write_buffer_size():
             self._idle_since = monotonic()
             self._watchdog.by(self._idle_since + IDLE_LIMIT)
             return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -13,7 +14,7 @@ from types import FrameType
 import uvicorn
 import uvloop
 
-from aibridge import demo
+from aibridge import demo, welcome
 from aibridge.control.app import create_app
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.metrics import metrics_app
@@ -23,7 +24,7 @@ from aibridge.ledger.shipper import Shipper
 from aibridge.ledger.turn import Turn
 from aibridge.options import Settings
 from aibridge.options_kinds import Address
-from aibridge.server import data_plane, welcome
+from aibridge.server import data_plane
 from aibridge.server.data_plane import DataPlane
 from aibridge.server.world import World
 from aibridge.store import tokens
@@ -49,7 +50,10 @@ class CannotStart(Exception):  # noqa: N818 (what it says)
 
 
 def run(settings: Settings) -> int:
-    """Serve until told to stop; answer the exit code: 0 after an orderly stop, 1 when it cannot start."""
+    """Serve until told to stop; answer the exit code.
+
+    0 after an orderly stop, 1 when it cannot start, 2 when an option is wrong.
+    """
     _log_to_stderr(structured=settings.structured_logging)
     try:
         with contextlib.closing(Database.open(settings.database)) as database:
@@ -57,10 +61,16 @@ def run(settings: Settings) -> int:
             listener = _listener(settings.http_address)
             owner = tokens.first_owner(database, username="owner", token_name="first", now=_now())  # noqa: S106
             uvloop.run(_serve(settings, database, listener, None if owner is None else owner.text))
-    except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, OSError, ValueError) as problem:
-        print(f"aibridge: {problem}", file=sys.stderr)  # noqa: T201 (a command's one line)
-        return 1
+    except ValueError as problem:  # an option whose value only its room can judge
+        return _cannot(problem, code=2)
+    except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, OSError) as problem:
+        return _cannot(problem, code=1)
     return 0
+
+
+def _cannot(problem: Exception, code: int) -> int:
+    print(f"aibridge: {problem}", file=sys.stderr)  # noqa: T201 (a command's one line)
+    return code
 
 
 def _guard_against_openness(address: Address, database: Database) -> None:
@@ -123,6 +133,8 @@ async def _serve(settings: Settings, database: Database, listener: socket.socket
         if settings.prometheus_address:
             await rooms.enter_async_context(_metrics_server(settings.prometheus_address, metrics))
         server = Server(config, plane, journal, drain_timeout=settings.drain_timeout)
+        gc.collect()
+        gc.freeze()  # what is here now stays: a collection need not look at it again
         print(welcome.text(url, token, providers, demo=is_demo), flush=True)  # noqa: T201 (for people)
         await server.serve([listener])
 

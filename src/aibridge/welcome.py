@@ -1,4 +1,4 @@
-"""What a person sees when the server has started."""
+"""What a person is told who has just got a server, or a token: where it goes."""
 
 from collections.abc import Sequence
 
@@ -31,12 +31,17 @@ def _first_steps(url: str, token: str) -> list[str]:
         f"    -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\",
         """    -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'""",
         "",
-        "Claude Code:",
+        "Point your clients at it:",
         "",
-        f"  export ANTHROPIC_BASE_URL={url}/anthropic ANTHROPIC_AUTH_TOKEN={token}",
+        *client_settings(url, token),
         "",
-        "OpenAI SDK (and whatever reads its variables):",
-        "",
-        f"  export OPENAI_BASE_URL={url}/openai/v1 OPENAI_API_KEY={token}",
-        "",
+    ]
+
+
+def client_settings(url: str, token: str) -> list[str]:
+    """Where clients want the token, a line each, ready to paste."""
+    return [
+        f"  Claude Code  export ANTHROPIC_BASE_URL={url}/anthropic ANTHROPIC_AUTH_TOKEN={token}",
+        f"  OpenAI SDK   export OPENAI_BASE_URL={url}/openai/v1 OPENAI_API_KEY={token}",
+        f"  curl         -H 'Authorization: Bearer {token}'",
     ]
