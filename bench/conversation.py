@@ -21,7 +21,10 @@ _QUESTION = (
     "The job that imports our customers' orders has become slow since Monday. It reads a file of some forty megabytes, "
     "looks up every order's customer by e-mail address and writes a row for each. The table of customers has grown to "
     "two million rows. Explain what is likely to have happened, how I make sure that it is that, and what the smallest "
-    "change is that helps. Please show the statement for PostgreSQL, and say whether it can be run while people work."
+    "change is that helps. Please show the statement for PostgreSQL, and say whether it can be run while people work. "
+    "What I have looked at so far: the disk is not full, the database's processor is busy all the time, one query is "
+    "in its list of running queries whenever I look, and the number of orders in the file is what it always was. "
+    "Nobody has changed the program since spring."
 )
 _INSTRUCTION = "You are a patient senior engineer. Answer briefly, and say so when you are not sure of something."
 
@@ -94,7 +97,7 @@ ANSWER = compact(
 
 
 def events(number: int) -> list[bytes]:
-    """The events of a streamed answer: deltas of about 200 bytes, then why it ends, the usage, and `[DONE]`.
+    """The events of a streamed answer: deltas of about 230 bytes, then why it ends, the usage, and `[DONE]`.
 
     `number` counts all of them, so it is at least 3.
     """

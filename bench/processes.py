@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from bench import MeasurementError
 
 MEASURED_CORE = 0
@@ -29,9 +31,25 @@ def bound(command: Sequence[str], core: int) -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core), *command]
 
 
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that was started; all it prints goes to `log`."""
+
+    pid: int
+    log: Path
+
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        fields = _stat(self.pid)
+        return fields is not None and fields[0] != "Z"
+
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text("utf-8", "replace")
+
+
 @contextlib.contextmanager
-def started(command: Sequence[str], log: Path, *, core: int, cwd: Path | None = None) -> Iterator[int]:
-    """Run a program for as long as the block lasts; give its process id. All it prints goes to `log`.
+def started(command: Sequence[str], log: Path, *, core: int, cwd: Path | None = None) -> Iterator[Program]:
+    """Run a program for as long as the block lasts.
 
     It sees nothing of our environment but PATH: neither a key nor an option of the gateway may come from there.
     """
@@ -45,7 +63,7 @@ def started(command: Sequence[str], log: Path, *, core: int, cwd: Path | None = 
             cwd=cwd,
         )
         try:
-            yield process.pid
+            yield Program(pid=process.pid, log=log)
         finally:
             process.terminate()
             try:
@@ -67,6 +85,24 @@ def awaited(look: Callable[[], _T | None], what: str, *, within: float = 20.0, e
             raise MeasurementError(f"waited {within:g} s in vain for {what}")
         time.sleep(every)
     return found
+
+
+def awaited_of(program: "Program", look: Callable[[], _T | None], what: str, *, every: float = 0.01) -> _T:
+    """Look again and again until there is something that a program brings about.
+
+    Raises:
+        MeasurementError: it has ended, or took too long; the message has what it printed.
+    """
+
+    def look_while_it_runs() -> _T | None:
+        if not program.runs():
+            raise MeasurementError(f"no sign of {what}: the program has ended")
+        return look()
+
+    try:
+        return awaited(look_while_it_runs, what, every=every)
+    except MeasurementError as error:
+        raise MeasurementError(f"{error}; it said: {program.said().strip()}") from error
 
 
 def tree(pid: int) -> list[int]:

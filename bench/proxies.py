@@ -17,7 +17,7 @@ from bench import MeasurementError
 from bench.conversation import ANSWER, PATH, PROVIDER_KEY, QUESTION, client_headers
 from bench.ledger import Sent
 from bench.machine import ENVOY, ROOT, program
-from bench.processes import MEASURED_CORE, OTHER_CORE, awaited, started
+from bench.processes import MEASURED_CORE, OTHER_CORE, Program, awaited_of, started
 from bench.streams import Load
 
 BOTH_LIMITS = ("--aibridge-max-concurrency", "10000", "--aibridge-rate-limit", "1000000")
@@ -107,8 +107,8 @@ def upstream(directory: Path, load: Load) -> Iterator[str]:
     """The provider, on the core of the clients; gives its address."""
     address = _free_address()
     command = [sys.executable, "-m", "bench.upstream", address.partition(":")[2], str(load.events), str(load.interval)]
-    with started(command, directory / "upstream.log", core=OTHER_CORE, cwd=ROOT):
-        _await_listener(address, directory / "upstream.log")
+    with started(command, directory / "upstream.log", core=OTHER_CORE, cwd=ROOT) as running:
+        _await_listener(address, running)
         yield address
 
 
@@ -119,8 +119,8 @@ def nginx(directory: Path, provider: str) -> Iterator[Proxy]:
     configuration = directory / "nginx.conf"
     configuration.write_text(_NGINX.format(directory=directory, address=address, upstream=provider, key=PROVIDER_KEY))
     command = [program("nginx") or "nginx", "-p", str(directory), "-c", str(configuration), "-e", "stderr"]
-    with started(command, directory / "nginx.log", core=MEASURED_CORE) as pid:
-        yield _ready("nginx", pid, address, directory)
+    with started(command, directory / "nginx.log", core=MEASURED_CORE) as running:
+        yield _ready("nginx", running, address, directory)
 
 
 @contextlib.contextmanager
@@ -135,8 +135,8 @@ def envoy(directory: Path, provider: str) -> Iterator[Proxy]:
     )
     command = [str(ENVOY), "--config-path", str(configuration), "--concurrency", "1"]
     command += ["--disable-hot-restart", "--log-level", "error"]
-    with started(command, directory / "envoy.log", core=MEASURED_CORE) as pid:
-        yield _ready("envoy", pid, address, directory)
+    with started(command, directory / "envoy.log", core=MEASURED_CORE) as running:
+        yield _ready("envoy", running, address, directory)
 
 
 @contextlib.contextmanager
@@ -145,16 +145,14 @@ def gateway(directory: Path, provider: str, *flags: str) -> Iterator[Proxy]:
 
     It is ready when it has printed the token, and may then be called; it was not called yet.
     """
-    log = directory / "gateway.log"
     command = [_AIBRIDGE, "server", "--http-address", f"{_HOST}:0", "--data-dir", str(directory / "data"), *flags]
     command += ["--aibridge-openai-base-url", f"http://{provider}/v1", "--aibridge-openai-key", PROVIDER_KEY]
-    with started(command, log, core=MEASURED_CORE) as pid:
-        try:
-            welcome = awaited(lambda: _WELCOME.search(log.read_text("utf-8")), "the gateway's welcome", every=0.001)
-        except MeasurementError as error:
-            raise MeasurementError(f"{error}; it said: {log.read_text('utf-8')}") from error
+    with started(command, directory / "gateway.log", core=MEASURED_CORE) as running:
+        welcome = awaited_of(running, lambda: _WELCOME.search(running.said()), "the gateway's welcome", every=0.001)
         address, credential = welcome.groups()
-        yield Proxy(name="gateway", pid=pid, address=address, credential=credential, directory=directory, sent=Sent())
+        yield Proxy(
+            name="gateway", pid=running.pid, address=address, credential=credential, directory=directory, sent=Sent()
+        )
 
 
 def call(proxy: Proxy) -> http.client.HTTPResponse:
@@ -177,13 +175,14 @@ def call(proxy: Proxy) -> http.client.HTTPResponse:
     return response
 
 
-def _ready(name: str, pid: int, address: str, directory: Path) -> Proxy:
-    _await_listener(address, directory / f"{name}.log")
-    return Proxy(name=name, pid=pid, address=address, credential=_STRANGERS_KEY, directory=directory, sent=Sent())
+def _ready(name: str, running: Program, address: str, directory: Path) -> Proxy:
+    _await_listener(address, running)
+    return Proxy(
+        name=name, pid=running.pid, address=address, credential=_STRANGERS_KEY, directory=directory, sent=Sent()
+    )
 
 
-def _await_listener(address: str, log: Path) -> None:
-    """Wait until somebody listens, and tell what the program said when nobody ever does."""
+def _await_listener(address: str, running: Program) -> None:
     host, _, port = address.partition(":")
 
     def listening() -> bool | None:
@@ -193,10 +192,7 @@ def _await_listener(address: str, log: Path) -> None:
             return None
         return True
 
-    try:
-        awaited(listening, f"a listener on {address}")
-    except MeasurementError as error:
-        raise MeasurementError(f"{error}; it said: {log.read_text('utf-8', 'replace')}") from error
+    awaited_of(running, listening, f"a listener on {address}")
 
 
 def _free_address() -> str:

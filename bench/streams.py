@@ -108,10 +108,11 @@ def run(address: str, credential: str, load: Load) -> Outcome:
     Raises:
         MeasurementError: a stream did not come as it was sent, or not in time.
     """
-    return uvloop.run(_run(address, credential, load))
+    return uvloop.run(receive(address, credential, load))
 
 
-async def _run(address: str, credential: str, load: Load) -> Outcome:
+async def receive(address: str, credential: str, load: Load) -> Outcome:
+    """The same, in a loop that runs already."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
     left = load.connections

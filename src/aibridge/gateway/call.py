@@ -241,10 +241,13 @@ class Reply:
         """End a response that has started and cannot be completed.
 
         A last event where the dialect has one, then a connection that closes without ending the body, so that no client
-        takes it for whole.
+        takes it for whole. A body that ends with its connection is ended by a reset.
         """
         self.keep_alive = False
-        if event and self._chunked:
+        if not self._chunked:
+            self._transport.abort()
+            return
+        if event:
             self.write(event)
         self._transport.close()
 

@@ -159,9 +159,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._whole = False
         self._head_began = monotonic()
 
+    def on_url(self, url: bytes) -> None:
+        """Collect the target."""
+        if not self.last:
+            self.url += url
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header."""
-        self.headers.append((name.lower(), value))
+        """Collect a header; a trailer is none (RFC 9110, 6.5.1)."""
+        if self._head_began is not None and not self.last:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: refuse it or pass it on."""
@@ -276,8 +282,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Refuse a request of which a part is overdue; until then, say when it will be."""
         if now < since + limit:
             return since + limit
-        if what == "headers" and not self.url:
-            self.transport.close()  # not a byte came: there is nothing to answer
+        if not self.url or (what == "body" and self.outgoing is None):
+            self.transport.close()  # nothing was asked, or it was answered already
         else:
             self._refuse(RequestTimeout(f"The request's {what} did not arrive within {limit:g} s.", field=what))
         return None

@@ -6,6 +6,7 @@ provider's proxies. To the client by deny-list, since SDKs read more of the prov
 
 from collections.abc import Mapping
 from functools import lru_cache
+from urllib.parse import unquote_to_bytes
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case, in the order they came."""
@@ -101,7 +102,12 @@ _OURS_IN_QUERY = (b"coder_session_token", b"access_token", b"key", b"api_key")
 
 
 def clean_query(query: bytes) -> bytes:
-    """A query string without the parameters that carry credentials; the rest byte for byte."""
-    if not any(name in query for name in _OURS_IN_QUERY):
+    """A query string without the parameters that carry credentials, however written; the rest byte for byte."""
+    lowered = query.lower()
+    if b"%" not in query and not any(name in lowered for name in _OURS_IN_QUERY):
         return query
-    return b"&".join(part for part in query.split(b"&") if part.partition(b"=")[0].lower() not in _OURS_IN_QUERY)
+    return b"&".join(part for part in query.split(b"&") if _name_in(part) not in _OURS_IN_QUERY)
+
+
+def _name_in(parameter: bytes) -> bytes:
+    return unquote_to_bytes(parameter.partition(b"=")[0]).lower()

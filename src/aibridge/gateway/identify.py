@@ -4,7 +4,7 @@ from collections.abc import Callable, MutableMapping
 
 from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
-from aibridge.domain.token import matches, token_id_of
+from aibridge.domain.token import PREFIX, matches, token_id_of
 from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.overload.caller import address_group
@@ -15,6 +15,7 @@ GOVERNANCE_TOKEN = b"x-coder-ai-governance-token"
 """Carries our token beside a provider credential of the client's own (BYOK)."""
 
 _BEARER = b"authorization"
+_OUR_PREFIX = PREFIX.encode()
 CARRIERS = (GOVERNANCE_TOKEN, _BEARER, b"x-api-key", b"x-goog-api-key", b"coder-session-token")
 """Where a token may stand. SDK majors differ, and helpers fill several at once; the one that is ours wins."""
 
@@ -93,12 +94,8 @@ def _credential_in(name: bytes, value: bytes) -> str:
 
 
 def _own(headers: Headers) -> Headers:
-    """The client's credential for the provider: as it came, and never one of ours."""
-    return [
-        (name, value)
-        for name, value in headers
-        if name in OWN_CREDENTIAL_CARRIERS and token_id_of(_credential_in(name, value)) is None
-    ]
+    """The client's credential for the provider: as it came, and nothing that may hold a token of ours."""
+    return [(name, value) for name, value in headers if name in OWN_CREDENTIAL_CARRIERS and _OUR_PREFIX not in value]
 
 
 def _expired(expires_at: float | None, wall_clock: Clock) -> bool:

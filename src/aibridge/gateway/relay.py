@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.provider import Origin, Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler, Reply
 from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider
 from aibridge.gateway.pool import Pool
-from aibridge.gateway.upstream import Stale
+from aibridge.gateway.upstream import BODILESS, Stale
 from aibridge.wire.dialect import UsageReader
 
 EVENT_STREAM = b"text/event-stream"
@@ -75,7 +76,9 @@ class Exchange:
             head.append(b"x-request-id: %b\r\n" % call.id.encode())
         if streaming:
             head.append(b"x-accel-buffering: no\r\n")  # asks an nginx in front of us not to hold events back
-        if content_length is not None:
+        if status in BODILESS:
+            pass  # its head says so already (RFC 9110, 8.6)
+        elif content_length is not None:
             head.append(b"content-length: %d\r\n" % content_length)
         elif reply.may_chunk:
             head.append(b"transfer-encoding: chunked\r\n")
@@ -135,5 +138,7 @@ def _credential(provider: Provider, call: Call) -> bytes:
 
 def _actor_lines(actor: Actor) -> bytes:
     """Who calls, for a provider or a proxy that wants to know."""
-    username = actor.username.encode("ascii", "backslashreplace")
-    return b"x-ai-bridge-actor-id: %b\r\nx-ai-bridge-actor-metadata-username: %b\r\n" % (actor.id.encode(), username)
+    return (
+        f"x-ai-bridge-actor-id: {quote(actor.id)}\r\n"
+        f"x-ai-bridge-actor-metadata-username: {quote(actor.username, safe=' @+,;=')}\r\n"
+    ).encode()

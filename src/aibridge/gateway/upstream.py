@@ -25,7 +25,7 @@ IDLE_LIMIT = 60.0
 """Seconds an idle connection is kept. Providers and the load balancers before them close theirs after 60 and more."""
 
 _INFORMATIONAL = range(100, 200)
-_BODILESS = frozenset((204, 304))
+BODILESS = frozenset((204, 304))
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._headers = []
         self._head_bytes = 0
         self._status = 0
+        self._silent = True
         self._whole = False
         self._until_close = False
         self._began = self._heard = now = monotonic()
@@ -143,9 +144,10 @@ class Connection(asyncio.Protocol):
         """Pass the body's bytes on: one call of the sink for one read."""
         sink = self._sink
         if sink is None:  # nobody asked for this: whatever it is, the next answer must not be mistaken for it
-            self._transport.abort()
+            self.abort()
             return
         self._heard = monotonic()
+        self._silent = False
         parts = self._parts
         parts.clear()
         try:
@@ -166,6 +168,7 @@ class Connection(asyncio.Protocol):
         """The provider sends no more. That ends a body that has no other end, and breaks off any other."""
         sink = self._sink
         if sink is None:
+            self.closed = True  # the transport follows in a moment; nobody may take the connection until then
             return
         if self._until_close:
             self._parts.clear()
@@ -179,8 +182,8 @@ class Connection(asyncio.Protocol):
         self._watchdog.stop()
         self._gone(self)
         if self._sink is not None:
-            # A reset is how a kernel answers bytes for a socket that was closed before anybody read them.
-            self._break_off(unread=isinstance(exc, ConnectionResetError | BrokenPipeError))
+            # A kernel answers with a reset what comes for a socket that was closed before anybody read it.
+            self._break_off(unread=isinstance(exc, ConnectionResetError | BrokenPipeError) or self._unread())
 
     # httptools
 
@@ -208,10 +211,11 @@ class Connection(asyncio.Protocol):
             elif name == b"transfer-encoding":
                 chunked = True
         self._status = status
+        self._watchdog.by(self._heard + self._deadlines.idle)
         self._keep_alive = self._parser.should_keep_alive()
-        self._until_close = length is None and not chunked and status not in _BODILESS
+        self._until_close = length is None and not chunked and status not in BODILESS
         if self._sink is not None:
-            self._sink.answered(status, headers, 0 if status in _BODILESS else None if chunked else length)
+            self._sink.answered(status, headers, 0 if status in BODILESS else None if chunked else length)
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body; a read may bring several."""
@@ -232,7 +236,7 @@ class Connection(asyncio.Protocol):
             self._ended.set_result(None)
 
     def _break_off(self, *, unread: bool) -> None:
-        if self._served and not self._status and unread:
+        if self._served and self._silent and unread:
             self._fail(Stale())
         elif self._status:
             self._fail(UpstreamBroke("The provider closed the connection in the middle of its answer."))
@@ -246,7 +250,7 @@ class Connection(asyncio.Protocol):
             ended.set_exception(error)
 
     def _unread(self) -> bool:
-        """Whether a part of what was sent has not even reached the provider's kernel (SIOCOUTQ, tcp(7))."""
+        """Whether a part of what was sent was never acknowledged by the provider's kernel (SIOCOUTQ, tcp(7))."""
         try:
             queued = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
         except (OSError, AttributeError):
