@@ -62,6 +62,11 @@ async def plain(protocol: Protocol, outcome: Outcome) -> None:
     protocol.take(outcome, await settled(protocol.create(HELLO)))
 
 
+async def twice(protocol: Protocol, outcome: Outcome) -> None:
+    for _ in range(2):
+        await plain(protocol, outcome)
+
+
 async def stream(protocol: Protocol, outcome: Outcome) -> None:
     async for event in each(await settled(protocol.create(HELLO, **protocol.streaming))):
         protocol.take_event(outcome, event)
@@ -105,7 +110,9 @@ async def background(protocol: Protocol, outcome: Outcome) -> None:
     protocol.take(outcome, await settled(protocol.create(HELLO, background=True)))
 
 
-ACTIONS = {action.__name__: action for action in (plain, stream, tools, helper, models, count, elsewhere, background)}
+ACTIONS = {
+    action.__name__: action for action in (plain, twice, stream, tools, helper, models, count, elsewhere, background)
+}
 
 
 def client_for(job: Job) -> Any:

@@ -14,7 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
+
+from aibridge.store import tokens
+from aibridge.store.database import Database
 
 AIBRIDGE = str(Path(sys.executable).with_name("aibridge"))
 PATIENCE = 10.0
@@ -30,9 +34,14 @@ class Running:
     process: subprocess.Popen[str]
     data_dir: Path
 
-    def get(self, path: str) -> bytes:
-        """The body of an answer of the control plane."""
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
+    def get(self, path: str, token: str | None = None) -> bytes:
+        """The body of an answer of the control plane, to the owner's token unless another one is given.
+
+        Raises:
+            HTTPError: it was refused.
+        """
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        request = urllib.request.Request(self.url + path, headers=headers)
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             body: bytes = answer.read()
             return body
@@ -63,6 +72,25 @@ class Running:
     def rejections(self, reason: str) -> float:
         """How many calls were refused for this reason."""
         return self.metric("rejections_total", reason=reason)
+
+    def more_tokens(self, count: int) -> list[str]:
+        """Further tokens of the owner, which the server knows already. Each has a rate of its own."""
+        with closing(Database.open(f"sqlite:///{self.data_dir}/aibridge.db")) as database:
+            owner = tokens.listing(database)[0].user_id
+            minted = [
+                tokens.create(database, user_id=owner, name=f"more-{number}", now=time.time_ns() // 1000).text
+                for number in range(count)
+            ]
+
+        def known() -> bool:
+            try:
+                self.get("/api/v2/aibridge/interceptions", minted[-1])
+            except HTTPError:
+                return False
+            return True
+
+        eventually(known, "a new token that is accepted")
+        return minted
 
     def call(self, model: str = "demo") -> int:
         """Make one call with nothing but the standard library, and answer its status."""

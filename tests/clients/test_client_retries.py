@@ -1,25 +1,14 @@
 """Refused, told when to come back, back at that time, answered: what the SDKs do by themselves, as they are shipped."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from clients.running import Running, running_server
-from clients.sdks import KINDS, MAJORS, PROTOCOLS, Sdks
+from clients.sdks import Client, Sdks, for_each
 from clients.tap import Tap, tapped
 
-SdksOf = Callable[[int], Sdks]
-
-every_sdk = pytest.mark.parametrize(
-    ("major", "protocol", "asynchronous"),
-    [
-        pytest.param(major, protocol, asynchronous, id=f"{protocol}-{major}-{'async' if asynchronous else 'sync'}")
-        for major in MAJORS
-        for protocol in ("chat", "messages")
-        for asynchronous in KINDS
-    ],
-)
+SYNC = (False,)
 
 
 def check_waited(tap: Tap) -> None:
@@ -30,28 +19,23 @@ def check_waited(tap: Tap) -> None:
     assert refused.wait <= waited < refused.wait + 1
 
 
-@every_sdk
-def test_its_retry_after_our_429_succeeds(
-    pacing: Running, sdks_of: SdksOf, major: int, protocol: str, asynchronous: bool
-) -> None:
-    pacing.call()
+@for_each("chat", "messages")
+def test_its_retry_after_our_429_succeeds(pacing: Running, fresh_token: str, sdks: Sdks, client: Client) -> None:
     before = pacing.rejections("rate_limited")
     with tapped(pacing.url) as tap:
-        outcome = sdks_of(major).run(protocol, "plain", url=tap.url, token=pacing.token, asynchronous=asynchronous)
+        outcome = sdks.run(client, "twice", url=tap.url, token=fresh_token)
 
     assert outcome.error is None
-    assert tap.statuses() == [429, 200]
+    assert tap.statuses() == [200, 429, 200]
     check_waited(tap)
     assert pacing.rejections("rate_limited") - before == 1
 
 
-@every_sdk
-def test_its_retry_after_our_503_succeeds(
-    narrow: Running, sdks_of: SdksOf, major: int, protocol: str, asynchronous: bool
-) -> None:
+@for_each("chat", "messages")
+def test_its_retry_after_our_503_succeeds(narrow: Running, sdks: Sdks, client: Client) -> None:
     before = narrow.rejections("at_capacity")
-    with tapped(narrow.url) as tap, narrow.busy(0.6):
-        outcome = sdks_of(major).run(protocol, "plain", url=tap.url, token=narrow.token, asynchronous=asynchronous)
+    with tapped(narrow.url) as tap, narrow.busy(0.3):
+        outcome = sdks.run(client, "plain", url=tap.url, token=narrow.token, model="demo?latency=0.3")
 
     assert outcome.error is None
     assert tap.statuses()[-2:] == [503, 200]
@@ -59,28 +43,24 @@ def test_its_retry_after_our_503_succeeds(
     assert narrow.rejections("at_capacity") - before == tap.statuses().count(503) > 0
 
 
-@pytest.mark.xfail(strict=True, reason="the first hints of a new gateway are far too short, and SDKs retry only twice")
 @pytest.mark.parametrize("protocol", ["chat", "messages"])
-def test_its_retries_outlast_the_first_call_of_a_new_gateway(tmp_path: Path, sdks_of: SdksOf, protocol: str) -> None:
-    with (
-        running_server(tmp_path, "--aibridge-max-concurrency", "1") as server,
-        tapped(server.url) as tap,
-        server.busy(1.5),
-    ):
-        outcome = sdks_of(3).run(protocol, "plain", url=tap.url, token=server.token)
+def test_its_retries_outlast_the_first_call_of_a_new_gateway(tmp_path: Path, sdks: Sdks, protocol: str) -> None:
+    client = Client(1, protocol)
+    with running_server(tmp_path, "--aibridge-max-concurrency", "1") as server:
+        sdks.run(client, "models", url=server.url, token=server.token)  # imports the SDK, and teaches the limit nothing
+        with server.busy(1.5):
+            outcome = sdks.run(client, "plain", url=server.url, token=server.token)
 
     assert outcome.error is None
-    assert tap.statuses()[-1] == 200
 
 
-@pytest.mark.parametrize("major", MAJORS)
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@for_each("chat", "messages", asynchronous=SYNC)
 def test_the_providers_own_429_keeps_its_hint_and_the_retry_succeeds(
-    gateway: Running, sdks_of: SdksOf, major: int, protocol: str
+    gateway: Running, sdks: Sdks, client: Client
 ) -> None:
-    model = f"demo?status=429&retry_after=1&times=1&id={protocol}-{major}-429"
+    model = f"demo?status=429&retry_after=1&times=1&id={client.name}-429"
     with tapped(gateway.url) as tap:
-        outcome = sdks_of(major).run(protocol, "plain", url=tap.url, token=gateway.token, model=model)
+        outcome = sdks.run(client, "plain", url=tap.url, token=gateway.token, model=model)
 
     assert outcome.error is None
     assert tap.statuses() == [429, 200]
@@ -91,15 +71,10 @@ def test_the_providers_own_429_keeps_its_hint_and_the_retry_succeeds(
     assert (refused["status"], refused["http_status"], answered["status"]) == ("failed", 429, "completed")
 
 
-@every_sdk
-@pytest.mark.parametrize("fault", ["truncate", "reset"])
-def test_an_answer_that_breaks_off_is_asked_for_again(
-    gateway: Running, sdks_of: SdksOf, major: int, protocol: str, asynchronous: bool, fault: str
-) -> None:
-    model = f"demo?fault={fault}&times=1&id={protocol}-{major}-{asynchronous}-{fault}"
-    outcome = sdks_of(major).run(
-        protocol, "plain", url=gateway.url, token=gateway.token, model=model, asynchronous=asynchronous
-    )
+@for_each("chat", "messages")
+def test_an_answer_that_breaks_off_is_asked_for_again(gateway: Running, sdks: Sdks, client: Client) -> None:
+    model = f"demo?fault=truncate&times=1&id={client.name}-broken"
+    outcome = sdks.run(client, "plain", url=gateway.url, token=gateway.token, model=model)
 
     assert outcome.error is None
     broken, answered = gateway.interceptions(2, model=model)

@@ -7,10 +7,12 @@ With a database it also ships. Some interceptions stay open for long and some fo
 
 import itertools
 import sys
+import threading
 from pathlib import Path
 
 from ledger_samples import NOW, SqliteSink, ending, interception
 
+from aibridge.ledger import shipper
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.shipper import Shipper
 
@@ -20,13 +22,15 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def ship_for_ever(directory: Path, database: Path) -> None:
+    shipper.GATHER_SECONDS = 0.005  # type: ignore[misc] # many batches in a short life
+    Shipper(directory, SqliteSink(database)).run(threading.Event(), lambda _: None)
+
+
 def main(directory: Path, prefix: str, database: Path | None) -> None:
-    ship = None if database is None else Shipper(directory, SqliteSink(database))
-    ledger = Journal.open(
-        directory, now=NOW, segment_bytes=60_000, notify=(lambda _: None) if ship is None else ship.notify
-    )
-    if ship is not None:
-        ship.start()
+    ledger = Journal.open(directory, now=NOW, segment_bytes=60_000)
+    if database is not None:
+        threading.Thread(target=ship_for_ever, args=(directory, database), daemon=True).start()
     say("ready")
     for count in itertools.count():
         name = f"{prefix}-{count}"

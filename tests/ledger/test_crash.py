@@ -6,7 +6,6 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
 from ledger_samples import NOW, SqliteSink
 
 from aibridge.ledger import segments
@@ -15,6 +14,8 @@ from aibridge.ledger.shipper import Shipper
 
 CHILD = Path(__file__).with_name("ledger_child.py")
 SEED = 20_260_101
+ROUNDS = 6
+"""About half a second each."""
 
 
 def acknowledged_before_being_killed(seconds: float, *arguments: str) -> list[str]:
@@ -48,32 +49,30 @@ def check(sink: SqliteSink, acknowledged: list[str]) -> None:
     assert sink.usages() == sorted(completed)
 
 
-@pytest.mark.parametrize("rounds", [20])
-def test_a_killed_writer_loses_nothing_acknowledged(tmp_path: Path, rounds: int) -> None:
+def test_a_killed_writer_loses_nothing_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(SEED)  # noqa: S311 - moments to kill at, no secret
     sink = SqliteSink(tmp_path / "sqlite")
     directory = tmp_path / "journal"
     acknowledged: list[str] = []
-    for count in range(rounds):
+    for count in range(ROUNDS):
         acknowledged += acknowledged_before_being_killed(chance.uniform(0, 0.06), str(directory), f"r{count}")
         reopen_and_ship(directory, sink)
         check(sink, acknowledged)
-    assert len(acknowledged) > 100 * rounds
+    assert len(acknowledged) > 100 * ROUNDS
     assert "interrupted" in sink.statuses().values()
     assert len(segments.numbers(directory)) == 1
 
 
-@pytest.mark.parametrize("rounds", [20])
-def test_a_killed_shipper_doubles_nothing(tmp_path: Path, rounds: int) -> None:
+def test_a_killed_shipper_doubles_nothing(tmp_path: Path) -> None:
     chance = random.Random(SEED)  # noqa: S311 - moments to kill at, no secret
     database = tmp_path / "sqlite"
     sink = SqliteSink(database)
     directory = tmp_path / "journal"
     acknowledged: list[str] = []
-    for count in range(rounds):
+    for count in range(ROUNDS):
         acknowledged += acknowledged_before_being_killed(
             chance.uniform(0, 0.15), str(directory), f"r{count}", str(database)
         )
     reopen_and_ship(directory, sink)
     check(sink, acknowledged)
-    assert len(acknowledged) > 20 * rounds
+    assert len(acknowledged) > 20 * ROUNDS

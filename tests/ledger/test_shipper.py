@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from ledger_samples import NOW, MemorySink, SqliteSink, ended, ending, interception, started
 
-from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.interception import Ending, Interception
 from aibridge.ledger import cursor, entry, segments, shipper
 from aibridge.ledger.cursor import Cursor
 from aibridge.ledger.journal import Journal
-from aibridge.ledger.shipper import Shipper, pause_after
+from aibridge.ledger.shipper import Progress, Shipper, pause_after
 
 PATIENCE = 10.0
 
@@ -49,21 +49,13 @@ def test_records_arrive_in_order_and_once(tmp_path: Path) -> None:
 
 
 def test_batches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipper, "BATCH_RECORDS", 3)
     write(tmp_path, "a", "b", "c")
+    size = segments.path_of(tmp_path, 1).stat().st_size
+    monkeypatch.setattr(segments, "_CHUNK", size * 2 // 3)
     sink = MemorySink()
     ship_all(Shipper(tmp_path, sink))
-    assert [len(begun) + len(over) for begun, over in sink.batches] == [3, 3]
+    assert [len(begun) + len(over) for begun, over in sink.batches] == [4, 2]
     assert sink.ended == ["a", "b", "c"]
-
-
-def test_within_a_batch_no_id_comes_twice_and_the_first_ending_stands(tmp_path: Path) -> None:
-    interrupted = entry.Ended(ending=ending("a", Status.INTERRUPTED))
-    lines = [entry.encode(each) for each in (started("a"), ended("a"), started("a"), interrupted)]
-    segments.path_of(tmp_path, 1).write_bytes(b"".join(lines))
-    sink = MemorySink()
-    ship_all(Shipper(tmp_path, sink))
-    assert sink.batches == [([interception("a")], [ending("a")])]
 
 
 def test_a_sink_that_fails_gets_the_same_batch_again(tmp_path: Path) -> None:
@@ -203,77 +195,114 @@ def test_pauses_double_from_one_second_to_thirty() -> None:
     assert pause_after(10_000) == 30
 
 
-def test_the_thread_ships_what_it_is_told_of_and_the_lag_returns_to_zero(tmp_path: Path) -> None:
+class Running:
+    """A shipper that runs in a thread, without pauses, and what it tells."""
+
+    def __init__(self, ship: Shipper) -> None:
+        self.told: list[Progress] = []
+        self.finished: bool | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ship,))
+        self._thread.start()
+
+    def _run(self, ship: Shipper) -> None:
+        self.finished = ship.run(self._stopping, self.told.append)
+
+    def stop(self) -> bool | None:
+        self._stopping.set()
+        self._thread.join(PATIENCE)
+        return self.finished
+
+
+@pytest.fixture
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GATHER_SECONDS", "_FIRST_PAUSE_SECONDS", "_LONGEST_PAUSE_SECONDS"):
+        monkeypatch.setattr(shipper, name, 0.001)
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_it_ships_what_is_written_meanwhile_and_the_rest_when_told_to_stop(tmp_path: Path) -> None:
     sink = MemorySink()
-    ship = Shipper(tmp_path, sink)
-    ledger = Journal.open(tmp_path, now=NOW, notify=ship.notify)
-    ship.start()
+    ledger = Journal.open(tmp_path, now=NOW)
+    running = Running(Shipper(tmp_path, sink))
     ledger.begin(interception("a"))
     ledger.end(ending("a"))
     eventually(lambda: sink.ended == ["a"])
-    eventually(lambda: ship.lag() == 0)
-    eventually(lambda: ship.lag_seconds() == 0.0)
     ledger.end(ending("b"))
-    assert ship.stop(PATIENCE)
+    ledger.sync()
+    assert running.stop() is True
     assert sink.ended == ["a", "b"]
     ledger.close()
 
 
-def test_lag_counts_what_an_earlier_process_left_and_what_came_since(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shipper, "_FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(shipper, "_LONGEST_PAUSE_SECONDS", 0.001)
+@pytest.mark.usefixtures("_hurried")
+def test_progress_is_told_when_there_is_any_and_ends_at_zero(tmp_path: Path) -> None:
+    sink = MemorySink()
+    running = Running(Shipper(tmp_path, sink, clock=lambda: 100.0))
+    eventually(lambda: running.told == [Progress(behind=0, since=100.0)])
+    write(tmp_path, "a")
+    eventually(lambda: sink.ended == ["a"])
+    assert running.stop() is True
+    assert len(running.told) > 1
+    assert running.told[-1] == Progress(behind=0, since=100.0)
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_trouble_is_told_once_and_so_is_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, "a", "b")
     sink = MemorySink()
     sink.trouble = RuntimeError("database is away")
-    now = 100.0
-    ship = Shipper(tmp_path, sink, clock=lambda: now)
-    ledger = Journal.open(tmp_path, now=NOW, notify=ship.notify)
-    ledger.begin(interception("c"))
-    ship.start()
-    eventually(lambda: ship.lag() == 5)
+    ship = Shipper(tmp_path, sink)
+    running = Running(ship)
     eventually(lambda: ship._failures > 5)
-    now = 107.0
-    assert ship.lag_seconds() == 7.0
+    (progress,) = running.told
+    assert progress.behind in range(2, 7)
+    assert progress.since is None
     assert caplog.text.count("database is away") == 1
     sink.trouble = None
-    eventually(lambda: ship.lag() == 0)
-    assert ship.stop(PATIENCE)
+    eventually(lambda: sink.ended == ["a", "b"])
+    assert running.stop() is True
     assert caplog.text.count("are shipped again") == 1
-    assert ship.lag_seconds() == 0.0
-    ledger.close()
+    assert running.told[-1].behind == 0
 
 
-def test_stopping_gives_a_failing_sink_one_more_try(tmp_path: Path) -> None:
+def test_how_much_waits_is_told_from_what_a_record_took_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, *(f"i{count}" for count in range(10, 90)), segment_bytes=10_000)
+    path, sink = segments.path_of(tmp_path, segments.numbers(tmp_path)[-1]), MemorySink()
+    monkeypatch.setattr(segments, "_CHUNK", 3_000)
+    ship = Shipper(tmp_path, sink)
+    while ship.ship():
+        left = 160 - len(sink.started) - len(sink.ended)
+        assert abs(ship.progress().behind - left) <= 4
+    with path.open("ab") as file:
+        file.write(b"h")
+    assert ship.progress().behind == 1
+
+
+def test_a_backlog_is_shipped_without_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipper, "GATHER_SECONDS", PATIENCE * 10)
+    monkeypatch.setattr(shipper, "FULL_BATCH_BYTES", 2_000)
+    monkeypatch.setattr(segments, "_CHUNK", 2_000)
+    write(tmp_path, *(f"i{count}" for count in range(50)), segment_bytes=3_000)
+    sink = MemorySink()
+    running = Running(Shipper(tmp_path, sink))
+    eventually(lambda: len(sink.ended) > 45)
+    assert running.stop() is True
+    assert len(sink.ended) == 50
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_stopping_gives_a_failing_sink_one_more_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipper, "_FIRST_PAUSE_SECONDS", PATIENCE * 10)
+    monkeypatch.setattr(shipper, "_LONGEST_PAUSE_SECONDS", PATIENCE * 10)
     write(tmp_path, "a")
     sink = MemorySink()
     sink.trouble = RuntimeError("database is away")
     ship = Shipper(tmp_path, sink)
-    ship.start()
+    running = Running(ship)
     eventually(lambda: ship._failures == 1)
-    began = time.monotonic()
-    assert not ship.stop(PATIENCE)
+    assert running.stop() is False
     assert ship._failures == 2
-    assert time.monotonic() - began < 1.0
-
-
-def test_stopping_does_not_wait_longer_than_told_for_a_sink_that_hangs(tmp_path: Path) -> None:
-    write(tmp_path, "a")
-    hanging, release = threading.Event(), threading.Event()
-
-    class HangingSink:
-        def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> None:
-            hanging.set()
-            release.wait(PATIENCE)
-
-    ship = Shipper(tmp_path, HangingSink())
-    ship.start()
-    assert hanging.wait(PATIENCE)
-    assert not ship.stop(0.01)
-    release.set()
-    ship._thread.join(PATIENCE)
-    assert not ship._thread.is_alive()
 
 
 def test_nothing_goes_to_the_sink_that_is_not_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,8 +57,8 @@ def test_those_refused_together_come_back_apart(wait: float) -> None:
     assert len({hint(wait, chance()).milliseconds for _ in range(100)}) > 50
 
 
-def test_a_refusal_says_when_to_come_back_twice() -> None:
-    assert retry_headers(RetryHint(seconds=2, milliseconds=1234)) == [("retry-after", "2"), ("retry-after-ms", "1234")]
+def test_an_estimate_has_no_milliseconds() -> None:
+    assert retry_headers(RetryHint(seconds=2, milliseconds=1234)) == [("retry-after", "2")]
 
 
 def test_a_rate_refusal_also_says_which_rule_said_no() -> None:

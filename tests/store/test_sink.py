@@ -32,7 +32,7 @@ def records(database: Database) -> list[Record]:
 
 def usages(database: Database) -> list[str]:
     with database.reading() as connection:
-        return list(connection.execute(select(schema.token_usages.c.id)).scalars())
+        return list(connection.execute(select(schema.token_usages.c.interception_id)).scalars())
 
 
 def test_what_was_written_comes_back_whole(database: Database) -> None:
@@ -72,6 +72,32 @@ def test_the_first_ending_counts_as_a_whole(database: Database) -> None:
     assert records(database) == [Record(interception=a_start(), username=None, ending=interrupted)]
     assert usages(database) == []
     assert sink.unmatched == 0
+
+
+def test_a_start_that_comes_again_with_its_ending_is_ended(database: Database) -> None:
+    sink = LedgerSink(database)
+    sink.write([a_start("a"), a_start("b")], [])
+    sink.write([a_start("a", model="other"), a_start("c")], [an_ending("a"), an_ending("b"), an_ending("c")])
+    expected = [Record(interception=a_start(name), username=None, ending=an_ending(name)) for name in "cba"]
+    assert records(database) == expected
+    assert sorted(usages(database)) == ["a", "b", "c"]
+
+
+def test_a_batch_of_which_a_part_is_known_brings_the_rest(database: Database) -> None:
+    sink = LedgerSink(database)
+    cancelled = an_ending("a", status=Status.CANCELLED, usage=None, usage_source=UsageSource.UNKNOWN)
+    sink.write([a_start("a"), a_start("b")], [cancelled])
+    sink.write([a_start("a"), a_start("c"), a_start("d")], [an_ending("a"), an_ending("b"), an_ending("c")])
+    endings = {record.interception.id: record.ending for record in records(database)}
+    assert endings == {"a": cancelled, "b": an_ending("b"), "c": an_ending("c"), "d": None}
+    assert sorted(usages(database)) == ["b", "c"]
+    assert sink.unmatched == 0
+
+
+def test_text_that_is_empty_is_absent(database: Database) -> None:
+    LedgerSink(database).write([a_start(session_id="")], [an_ending(error="", response_id="")])
+    expected = Record(interception=a_start(session_id=None), username=None, ending=an_ending(response_id=None))
+    assert records(database) == [expected]
 
 
 def test_an_ending_without_its_start_is_counted_and_logged_with_what_it_used(

@@ -12,7 +12,8 @@ from aibridge.wire.errors import ANTHROPIC, OPENAI, PLAIN, Family
 
 
 def all_errors(root: type[CallError] = CallError) -> list[type[CallError]]:
-    return [root, *(error for child in root.__subclasses__() for error in all_errors(child))]
+    children = [child for child in root.__subclasses__() if child.__module__ == CallError.__module__]
+    return [root, *(error for child in children for error in all_errors(child))]
 
 
 RENDERERS: list[Family] = [

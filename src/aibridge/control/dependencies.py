@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from aibridge.domain.snapshot import Snapshot
+from aibridge.overload.outcome import Rejection
 from aibridge.store.database import Database
 
 
@@ -22,3 +23,5 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     external_url: Callable[[], str]
     metrics: Callable[[], bytes] | None = None
+    stranger: Callable[[str, list[tuple[bytes, bytes]]], Rejection | None] = lambda _address, _headers: None
+    """Counts a failed attempt, by the peer's address and the request's headers; answers when there were too many."""

@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from aibridge.control.dependencies import Dependencies
 from aibridge.domain.actor import Actor
-from aibridge.domain.errors import Unauthenticated
+from aibridge.domain.errors import RateLimited, Unauthenticated
 from aibridge.domain.token import matches, token_id_of
 from aibridge.overload.caller import presented_token
 
@@ -19,7 +19,19 @@ def identify(request: Request, dependencies: Dependencies) -> Actor:
 
     Raises:
         Unauthenticated: there is no token, or it is unknown, revoked or expired.
+        RateLimited: the same, and there were too many such attempts from this address.
     """
+    try:
+        return _actor(request, dependencies)
+    except Unauthenticated:
+        peer = request.client.host if request.client else ""
+        rejection = dependencies.stranger(peer, list(request.headers.raw))
+        if rejection is not None:
+            raise RateLimited.stranger(rejection) from None
+        raise
+
+
+def _actor(request: Request, dependencies: Dependencies) -> Actor:
     text = presented_token(request.headers.raw, request.scope["query_string"])
     if text is None:
         raise Unauthenticated("No token was presented.", _WHERE)

@@ -116,6 +116,17 @@ class RateLimited(Refused):
     code = "rate_limited"
     status = 429
 
+    @classmethod
+    def caller(cls, detail: str, rejection: Rejection) -> "RateLimited":
+        """What a caller is told, in the words that clients of other gateways know."""
+        return cls("You've been rate limited. Please try again later.", detail, rejection=rejection)
+
+    @classmethod
+    def stranger(cls, rejection: Rejection) -> "RateLimited":
+        """What somebody is told who tries too many tokens that are not valid."""
+        tries = f"{rejection.allowed:g} calls in {rejection.window:g} s"
+        return cls.caller(f"More than {tries} without a valid token from this address.", rejection)
+
 
 class HeadersTooLarge(Refused):
     """The request's headers are larger or more than allowed."""

@@ -36,7 +36,7 @@ class Status(StrEnum):
     """The gateway was stopped or killed before the end."""
 
 
-class Interception(msgspec.Struct, frozen=True, kw_only=True):
+class Interception(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of a call once it is admitted and its body was peeked at. Instants are UTC microseconds."""
 
     id: str
@@ -55,7 +55,7 @@ class Interception(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
+class Ending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How an interception ended. Instants are UTC microseconds."""
 
     id: str

@@ -16,7 +16,7 @@ class UsageSource(StrEnum):
     """The provider reported nothing, or nothing that could be read."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Token counts of one response, each class apart.
 
     `input_tokens` excludes what came from or went into the provider's prompt cache, whatever the provider's own

@@ -25,6 +25,7 @@ STALL_DEADLINE = 60.0
 """Seconds that a client may take nothing of what is ready for it."""
 IDLE_DEADLINE = 75.0
 """Seconds that a connection may be unused. Longer than the SDKs keep theirs, so that they close first."""
+_VERSIONS = ("1.1", "1.0")
 _UPGRADE_HEADERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 LINGER = 2.0
 """Seconds that a client may still send after it was refused in the middle of its body."""
@@ -144,7 +145,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins. There is one at a time: what comes before the answer to the first is not read."""
-        if self.outgoing is not None or (self.cycle is not None and not self.cycle.response_complete):
+        answering = self.outgoing is not None or (self.cycle is not None and not self.cycle.response_complete)
+        if answering or self._refusal is not None:
             self.last = True
             if self.outgoing is not None:
                 self.outgoing.keep_alive = False
@@ -232,10 +234,12 @@ class GuardedProtocol(HttpToolsProtocol):
             return HeadersTooLarge(f"The request has {len(self.headers)} headers; {MAXIMUM_HEADERS} are allowed.")
         if self._head_bytes > MAXIMUM_HEADER_BYTES and len(self.url) + _size(self.headers) > MAXIMUM_HEADER_BYTES:
             return _too_large()
-        fields = self.fields
+        fields, version = self.fields, self.parser.get_http_version()
+        if version not in _VERSIONS:
+            return BadRequest(f"AI Bridge speaks HTTP/1.1; this is HTTP/{version}.")
         if b"host" in fields and b"transfer-encoding" not in fields and len(fields) == len(self.headers):
             return None
-        return _ambiguity(self.headers, self.parser.get_http_version())
+        return _ambiguity(self.headers, version)
 
     def _refuse(self, error: CallError) -> None:
         """Answer a request that is not served, and close: what follows it is not to be trusted."""

@@ -70,8 +70,9 @@ _NONE: frozenset[bytes] = frozenset()
 
 def private_to_hop(headers: Headers, fields: Fields) -> frozenset[bytes]:
     """The headers that `Connection` declares to be meant for this hop only (RFC 9110, 7.6.1)."""
-    # Where no header stands twice, one look decides.
-    if len(fields) == len(headers) and fields.get(b"connection", b"").lower() in _PLAIN_CONNECTION:
+    if b"connection" not in fields:
+        return _NONE
+    if len(fields) == len(headers) and fields[b"connection"].lower() in _PLAIN_CONNECTION:  # none stands twice
         return _NONE
     named: set[bytes] = set()
     for name, value in headers:

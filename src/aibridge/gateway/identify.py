@@ -108,11 +108,7 @@ def _stranger(
     """What somebody without a valid token is told. Attempts are counted, and too many are told to wait."""
     rejection = strangers.get(address_group(call.address), now).take(now)
     if rejection is not None:
-        return RateLimited(
-            "You've been rate limited. Please try again later.",
-            f"More than {rejection.allowed:g} calls in {rejection.window:g} s without a valid token from this address.",
-            rejection=rejection,
-        )
+        return RateLimited.stranger(rejection)
     if presented:
         return Unauthenticated("The token is not valid: unknown, expired or revoked.", WHERE, field="authorization")
     return Unauthenticated("No token was sent.", WHERE, field="authorization")

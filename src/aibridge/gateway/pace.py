@@ -15,11 +15,10 @@ def pace(limiters: Keyed[str, RateLimiter], clock: Clock) -> Layer:
                 now = clock()
                 rejection = limiters.get(call.actor.token_id, now).take(now)
                 if rejection is not None:
-                    raise RateLimited(
-                        "You've been rate limited. Please try again later.",
+                    raise RateLimited.caller(
                         f"This token may make {rejection.allowed:g} AI requests in {rejection.window:g} s "
                         f"(--aibridge-rate-limit); the next one is admitted in {rejection.retry_after:.3f} s.",
-                        rejection=rejection,
+                        rejection,
                     )
             await handle(call, reply)
 

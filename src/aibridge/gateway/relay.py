@@ -25,34 +25,26 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
     async def relayed(call: Call, reply: Reply) -> None:
         exchange = Exchange(call, reply)
         request = _request(call, send_actor_headers=send_actor_headers)
+        pool = pools[call.route.provider.origin]
         try:
-            await _exchanged(pools[call.route.provider.origin], request, exchange, reply, call.started + total)
+            connection = pool.take() or await pool.connect()
+            while True:
+                reply.draw_from(connection)
+                try:
+                    await connection.exchange(request, exchange, call.started + total)
+                    break
+                except Stale:  # the provider has not read it: it goes once more, over a new connection
+                    pass
+                finally:
+                    reply.draw_from(None)
+                    pool.give_back(connection)
+                connection = await pool.connect()
         finally:
             reply.reading = exchange.reader.finish() if exchange.reader is not None else None
-        await reply.drained()
+        if reply.paused:
+            await reply.drained()
 
     return relayed
-
-
-async def _exchanged(pool: Pool, request: bytes, exchange: "Exchange", reply: Reply, due: float) -> None:
-    """Send the request and see the answer through, on a kept connection or a new one.
-
-    A kept connection may have been closed by the provider a moment ago. When it is certain that the provider has not
-    read the request, it goes once more, over a new connection; never otherwise, since a call costs money.
-    """
-    connection = pool.take() or await pool.connect()
-    while True:
-        reply.draw_from(connection)
-        try:
-            await connection.exchange(request, exchange, due)
-        except Stale:
-            pass
-        else:
-            return
-        finally:
-            reply.draw_from(None)
-            pool.give_back(connection)
-        connection = await pool.connect()
 
 
 class Exchange:

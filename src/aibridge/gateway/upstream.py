@@ -176,14 +176,13 @@ class Connection(asyncio.Protocol):
         else:
             self._break_off(unread=self._unread())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (how it was lost proves nothing, see `_unread`)
         """The connection is gone, and with it any answer that is not whole."""
         self.closed = True
         self._watchdog.stop()
         self._gone(self)
         if self._sink is not None:
-            # A kernel answers with a reset what comes for a socket that was closed before anybody read it.
-            self._break_off(unread=isinstance(exc, ConnectionResetError | BrokenPipeError) or self._unread())
+            self._break_off(unread=False)
 
     # httptools
 
@@ -250,7 +249,11 @@ class Connection(asyncio.Protocol):
             ended.set_exception(error)
 
     def _unread(self) -> bool:
-        """Whether a part of what was sent was never acknowledged by the provider's kernel (SIOCOUTQ, tcp(7))."""
+        """Whether a part of what was sent is not acknowledged (SIOCOUTQ, tcp(7)).
+
+        At the provider's FIN that is a proof: a FIN acknowledges all that came before it, so what it does not cover
+        came for a socket that nobody reads any more. A reset proves nothing.
+        """
         try:
             queued = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
         except (OSError, AttributeError):

@@ -19,13 +19,13 @@ import msgspec
 from aibridge.domain.interception import Ending, Interception
 
 
-class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
+class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started", gc=False):
     """An interception began."""
 
     interception: Interception
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
+class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", gc=False):
     """An interception ended."""
 
     ending: Ending

@@ -2,8 +2,9 @@
 
 The whole seconds of Retry-After (RFC 9110, 10.2.3) are between 1 and 60: Codex fails at once on a 429 without the
 field and sends 30 requests after such a 503; SDKs ignore, or obey to the letter, what is longer. Exact milliseconds
-go beside them, because the SDKs of OpenAI and Anthropic read `retry-after-ms` first. Clients add no jitter of their
-own, so it is added here; it is never subtracted, since a client that comes back too early is refused twice.
+go beside them where the wait is known, because the SDKs of OpenAI and Anthropic read `retry-after-ms` first. Clients
+add no jitter of their own, so it is added here; it is never subtracted, since a client that comes back too early is
+refused twice.
 """
 
 from dataclasses import dataclass
@@ -42,8 +43,12 @@ def hint(wait: float, luck: float) -> RetryHint:
 
 
 def retry_headers(hint: RetryHint) -> list[tuple[str, str]]:
-    """The response headers of every 429 and 503."""
-    return [("retry-after", str(hint.seconds)), ("retry-after-ms", str(hint.milliseconds))]
+    """The response headers of every 429 and 503.
+
+    No milliseconds where the wait is an estimate: SDKs read those first, and would spend their retries within half a
+    second on a slot that is held for a whole stream.
+    """
+    return [("retry-after", str(hint.seconds))]
 
 
 def rate_headers(rejection: Rejection, hint: RetryHint) -> list[tuple[str, str]]:
@@ -55,6 +60,7 @@ def rate_headers(rejection: Rejection, hint: RetryHint) -> list[tuple[str, str]]
     name = f'"{rejection.limit}"'
     return [
         *retry_headers(hint),
+        ("retry-after-ms", str(hint.milliseconds)),
         ("ratelimit", f"{name};r=0;t={max(1, ceil(rejection.retry_after))}"),
         ("ratelimit-policy", f"{name};q={int(rejection.allowed)};w={max(1, ceil(rejection.window))}"),
     ]

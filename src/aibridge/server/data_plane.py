@@ -21,13 +21,14 @@ from aibridge.gateway.relay import relay
 from aibridge.gateway.routes import Routes
 from aibridge.gateway.upstream import Deadlines
 from aibridge.ledger.journal import Journal
-from aibridge.ledger.shipper import Shipper
 from aibridge.ledger.turn import Turn
 from aibridge.options import Settings
-from aibridge.overload.caller import TrustedProxies
+from aibridge.overload.caller import TrustedProxies, address_group
 from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.keyed import Keyed
+from aibridge.overload.outcome import Rejection
 from aibridge.overload.rate import ExactWindow, RateLimiter
+from aibridge.server.shipping import Shipping
 from aibridge.telemetry import Gauge, Telemetry
 
 MOST_KEYS = 100_000
@@ -46,6 +47,12 @@ class DataPlane:
         self.telemetry: Telemetry
         self.gateway: Gateway
         self.pools: dict[Origin, Pool] = {}
+        self.strangers = _keyed(STRANGERS_LIMIT, "address")
+
+    def stranger(self, peer: str, headers: Headers) -> Rejection | None:
+        """Count an attempt without a valid token; answer when there were too many from its address."""
+        now = monotonic()
+        return self.strangers.get(address_group(self.gateway.address_of(peer, headers)), now).take(now)
 
     async def interrupt(self) -> None:
         """End every call that is still running; each tells its client and is recorded as interrupted."""
@@ -107,7 +114,7 @@ def build(
         capacity=capacity(concurrency, monotonic) if concurrency is not None else None,
         identify=identify(
             snapshot,
-            _keyed(STRANGERS_LIMIT, "address"),
+            plane.strangers,
             used,
             clock=monotonic,
             wall_clock=time,
@@ -132,14 +139,18 @@ def build(
     return plane
 
 
-def ledger_gauges(journal: Journal, shipper: Shipper) -> list[Gauge]:
+def ledger_gauges(journal: Journal, shipping: Shipping) -> list[Gauge]:
     """What the ledger shows of itself."""
     return [
-        Gauge(name="journal_lag_records", text="Records not yet in the database.", read=lambda: [((), shipper.lag())]),
+        Gauge(
+            name="journal_lag_records",
+            text="Records not yet in the database, about.",
+            read=lambda: [((), shipping.lag())],
+        ),
         Gauge(
             name="journal_lag_seconds",
             text="For how long the database has been behind.",
-            read=lambda: [((), shipper.lag_seconds())],
+            read=lambda: [((), shipping.lag_seconds())],
         ),
         Gauge(name="journal_healthy", text="1 while the journal can be written.", read=lambda: [((), journal.healthy)]),
         Gauge(name="journal_dropped_records", text="Records lost.", read=lambda: [((), journal.dropped)]),

@@ -1,12 +1,15 @@
-"""The ledger as it is read: a page of interceptions at a time, the newest first."""
+"""The ledger as it is read: a page of interceptions at a time, the newest first.
+
+Ids sort by time (see `domain.interception.interception_id`), so they are the order of the listing and its cursor.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
-from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.interception import Ending, Interception, Status, interception_id
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.store import schema
 from aibridge.store.database import Database
@@ -58,14 +61,13 @@ def page(database: Database, query: Query) -> Page:
         DatabaseUnavailable: the database cannot be used now.
     """
     matching = list(_conditions(query))
-    newest_first = (_INTERCEPTIONS.started_at.desc(), _INTERCEPTIONS.id.desc())
     rows = (
         select(schema.interceptions, _USERS.username, schema.token_usages)
         .select_from(schema.interceptions)
         .outerjoin(schema.users, _USERS.id == _INTERCEPTIONS.actor_id)
         .outerjoin(schema.token_usages, _USAGES.interception_id == _INTERCEPTIONS.id)
         .where(*matching)
-        .order_by(*newest_first)
+        .order_by(_INTERCEPTIONS.id.desc())
         .limit(query.limit)
         .offset(query.offset)
     )
@@ -75,6 +77,11 @@ def page(database: Database, query: Query) -> Page:
             rows = rows.where(_after(connection, query.after_id, query.visible_to))
         records = [_record(row) for row in connection.execute(rows).mappings()]
     return Page(count=count, records=records)
+
+
+def earliest_id(instant: int) -> str:
+    """Text that sorts before every id of an interception that started at `instant` or later, in UTC microseconds."""
+    return interception_id(max(instant, 0), 0)[: len("0199c1a2-7b3c")]  # the millisecond's part
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
@@ -93,19 +100,20 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
             yield column == value
     if query.started_after is not None:
         yield _INTERCEPTIONS.started_at >= query.started_after
+        # Implied, and what makes the listing end there instead of looking at everything older.
+        yield _INTERCEPTIONS.id >= earliest_id(query.started_after)
     if query.started_before is not None:
         yield _INTERCEPTIONS.started_at <= query.started_before
 
 
 def _after(connection: Connection, after_id: str, visible_to: str | None) -> ColumnElement[bool]:
     """The rows after a given one. One that may not be seen is as if it were not there."""
-    last = select(_INTERCEPTIONS.started_at).where(_INTERCEPTIONS.id == after_id)
+    last = select(_INTERCEPTIONS.id).where(_INTERCEPTIONS.id == after_id)
     if visible_to is not None:
         last = last.where(_INTERCEPTIONS.actor_id == visible_to)
-    started_at = connection.execute(last).scalar_one_or_none()
-    if started_at is None:
+    if connection.execute(last).scalar_one_or_none() is None:
         raise LookupError(f"there is no interception {after_id!r}")
-    return tuple_(_INTERCEPTIONS.started_at, _INTERCEPTIONS.id) < tuple_(started_at, after_id)
+    return _INTERCEPTIONS.id < after_id
 
 
 def _record(row: RowMapping) -> Record:

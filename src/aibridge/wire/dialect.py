@@ -19,7 +19,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Anthropic only: the session id in `metadata.user_id`, for clients that send none in a header."""
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All that was learned from an answer on its way past."""
 
     usage: Usage | None = None

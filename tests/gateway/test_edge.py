@@ -1,0 +1,89 @@
+"""The edge alone: every error of the domain, as HTTP, in every dialect."""
+
+import json
+
+import pytest
+from layer_cases import PROVIDERS
+
+from aibridge.domain import errors
+from aibridge.domain.errors import AtCapacity, CallError, RateLimited, Unauthenticated
+from aibridge.gateway import edge
+from aibridge.overload.outcome import Rejection
+from aibridge.wire import anthropic_messages, openai_chat, openai_responses
+from aibridge.wire.dialect import Dialect
+
+DIALECTS = (openai_chat.DIALECT, openai_responses.DIALECT, anthropic_messages.DIALECT)
+ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CallError)]
+REJECTION = Rejection("token", 5, 1.0, 0.25)
+
+
+def answered(error: CallError, *, dialect: Dialect = DIALECTS[0], luck: float = 0.0) -> tuple[int, dict[str, str], str]:
+    raw = edge.response(error, dialect, "request-1", keep_alive=True, luck=luck)
+    head, _, body = raw.decode().partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert int(headers["content-length"]) == len(body.encode())
+    return int(status.split()[1]), headers, body
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda e: e.code)
+def test_every_error_is_an_answer_in_both_shapes(kind: type[CallError], dialect: Dialect) -> None:
+    status, headers, body = answered(kind("what — happened", "do this", field="model"), dialect=dialect)
+    assert status == kind.status
+    assert (headers["content-type"], headers["x-request-id"]) == ("application/json", "request-1")
+    told = json.loads(body)
+    assert (told["message"], told["detail"]) == ("what — happened", "do this")
+    assert told["validations"] == [{"field": "model", "detail": "what — happened"}]
+    assert told["error"]["message"] == "what — happened"
+    assert told["error"]["type"]
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda e: e.code)
+def test_every_429_and_503_says_when_to_come_back(kind: type[CallError]) -> None:
+    for error in (kind("x"), kind("x", retry_after=0.0), kind("x", retry_after=7.2), kind("x", retry_after=1e9)):
+        for luck in (0.0, 0.999999):
+            status, headers, _ = answered(error, luck=luck)
+            if status in {429, 503}:
+                assert headers["retry-after"] == str(int(headers["retry-after"]))
+                assert 1 <= int(headers["retry-after"]) <= 60
+                assert int(headers["retry-after"]) >= min(error.retry_after or 0.0, 60)
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda e: e.code)
+def test_what_coming_back_cannot_change_says_so(kind: type[CallError]) -> None:
+    status, headers, _ = answered(kind("x"))
+    useless = status in {400, 403, 404, 413, 426, 431, 501}
+    assert headers.get("x-should-retry") == ("false" if useless else None)
+
+
+def test_a_rate_limit_says_the_true_wait_and_which_rule() -> None:
+    _, headers, _ = answered(RateLimited("x", rejection=REJECTION))
+    assert (headers["retry-after"], headers["retry-after-ms"]) == ("1", "250")
+    assert headers["ratelimit"] == '"token";r=0;t=1'
+    assert headers["ratelimit-policy"] == '"token";q=5;w=1'
+
+
+def test_luck_only_ever_adds() -> None:
+    error = RateLimited("x", rejection=REJECTION)
+    waits = [int(answered(error, luck=luck / 10)[1]["retry-after-ms"]) for luck in range(10)]
+    assert waits == sorted(waits)
+    assert waits[0] == 250
+    assert waits[-1] > 250
+
+
+def test_a_connection_that_is_given_up_says_so() -> None:
+    given_up = edge.response(AtCapacity("x"), DIALECTS[0], "r", keep_alive=False, luck=0.0)
+    assert b"connection: close\r\n" in given_up
+    assert b"connection" not in edge.response(AtCapacity("x"), DIALECTS[0], "r", keep_alive=True, luck=0.0)
+
+
+def test_a_refusal_is_counted_for_the_limit_that_made_it() -> None:
+    assert edge.limit_of(RateLimited("x", rejection=REJECTION)) == "token"
+    assert edge.limit_of(Unauthenticated("x")) == ""
+
+
+def test_a_request_without_a_route_is_answered_in_its_providers_dialect() -> None:
+    assert edge.dialect_of(PROVIDERS[0]).name == "openai.chat"
+    assert edge.dialect_of(PROVIDERS[1]).name == "anthropic.messages"
+    assert edge.dialect_of(None).name == "openai.chat"

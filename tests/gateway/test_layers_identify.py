@@ -1,0 +1,191 @@
+"""`identify` alone: whose call it is, and what strangers are told."""
+
+import secrets
+
+import pytest
+from layer_cases import Inside, a_call, a_reply, finished
+
+from aibridge.domain.actor import Actor
+from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
+from aibridge.domain.snapshot import Snapshot
+from aibridge.domain.token import KnownToken, MintedToken, mint
+from aibridge.gateway.call import Call
+from aibridge.gateway.identify import identify
+from aibridge.overload.keyed import Keyed
+from aibridge.overload.rate import ExactWindow, RateLimiter
+
+NOW = 1_767_225_600.0
+CARRIERS = (
+    (b"authorization", b"Bearer %b"),
+    (b"authorization", b"bearer %b"),
+    (b"authorization", b"BEARER   %b "),
+    (b"x-api-key", b"%b"),
+    (b"x-goog-api-key", b"%b"),
+    (b"coder-session-token", b"%b"),
+    (b"x-coder-ai-governance-token", b"%b"),
+)
+
+
+class Door:
+    """The layer with a world of two tokens, one of them expired."""
+
+    def __init__(self, *, failures: int = 1000, allow_byok: bool = True) -> None:
+        self.ours, self.expired, self.unknown = (
+            mint(secrets.randbelow),
+            mint(secrets.randbelow),
+            mint(secrets.randbelow),
+        )
+        self.known = {
+            self.ours.id: known(self.ours, "mia", expires_at=NOW + 1),
+            self.expired.id: known(self.expired, "eve", expires_at=NOW),
+        }
+        self.used: dict[str, int] = {}
+        self.inside = Inside()
+        strangers: Keyed[str, RateLimiter] = Keyed(
+            lambda: ExactWindow(failures, 1.0, "address"), lambda limiter, now: limiter.idle(now), 100
+        )
+        self._layer = identify(
+            lambda: Snapshot(tokens=self.known),
+            strangers,
+            self.used,
+            clock=lambda: 0.0,
+            wall_clock=lambda: NOW,
+            allow_byok=allow_byok,
+        )(self.inside)
+
+    def enter(self, *headers: tuple[bytes, bytes], address: str = "192.0.2.1") -> Call:
+        call = a_call(*headers, address=address)
+        finished(self._layer(call, a_reply()[0]))
+        return call
+
+    def bearer(self, token: MintedToken | str) -> tuple[bytes, bytes]:
+        text = token if isinstance(token, str) else token.text
+        return b"authorization", b"Bearer " + text.encode("latin-1")
+
+
+def known(token: MintedToken, name: str, *, expires_at: float | None = None) -> KnownToken:
+    return KnownToken(
+        digest=token.digest, actor=Actor(id=name, username=name, token_id=token.id), expires_at=expires_at
+    )
+
+
+@pytest.mark.parametrize(("name", "form"), CARRIERS)
+def test_every_carrier_is_read(name: bytes, form: bytes) -> None:
+    door = Door()
+    call = door.enter((name, form % door.ours.text.encode()))
+    assert call.actor is not None
+    assert call.actor.id == "mia"
+    assert door.inside.calls == [call]
+    assert door.used == {door.ours.id: call.started_at}
+
+
+@pytest.mark.parametrize("first", range(3, 7))
+@pytest.mark.parametrize("foreign", ["sk-foreign", "revoked", "expired"])
+def test_of_two_the_one_that_is_ours_wins_in_either_order(first: int, foreign: str) -> None:
+    door = Door()
+    other = {"revoked": door.unknown.text, "expired": door.expired.text}.get(foreign, foreign)
+    name, form = CARRIERS[first]
+    for ours, theirs in ((door.ours.text, other), (other, door.ours.text)):
+        for headers in (
+            [(name, form % ours.encode()), door.bearer(theirs)],
+            [door.bearer(theirs), (name, form % ours.encode())],
+        ):
+            call = door.enter(*headers)
+            assert call.actor is not None
+            assert call.actor.id == "mia"
+
+
+def test_a_token_that_is_not_in_force_is_a_401_that_says_where_to_put_one() -> None:
+    door = Door()
+    for token in (door.expired.text, door.unknown.text, door.ours.text[:-1] + "?", "aib_x", "sk-ant-x", "\xff"):
+        with pytest.raises(Unauthenticated) as caught:
+            door.enter(door.bearer(token))
+        assert caught.value.message == "The token is not valid: unknown, expired or revoked."
+        for carrier in ("Authorization: Bearer", "X-Api-Key", "X-Coder-AI-Governance-Token", "aibridge tokens create"):
+            assert carrier in caught.value.detail
+        assert token not in caught.value.detail + caught.value.message
+    assert door.inside.calls == []
+    assert door.used == {}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[], [(b"authorization", b"Bearer")], [(b"authorization", b"Basic eDp5")], [(b"x-api-key", b"  ")]],
+    ids=["none", "empty bearer", "basic", "blank"],
+)
+def test_no_token_is_a_401_that_says_so(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        Door().enter(*headers)
+    assert caught.value.message == "No token was sent."
+
+
+def test_a_revoked_token_is_refused_with_the_next_snapshot() -> None:
+    door = Door()
+    door.enter(door.bearer(door.ours))
+    del door.known[door.ours.id]
+    with pytest.raises(Unauthenticated):
+        door.enter(door.bearer(door.ours))
+
+
+def test_the_secret_decides_not_the_id() -> None:
+    door = Door()
+    forged = door.ours.text[:15] + door.unknown.text[15:]
+    assert forged[4:14] == door.ours.id
+    with pytest.raises(Unauthenticated):
+        door.enter(door.bearer(forged))
+
+
+def test_failed_attempts_are_limited_by_address_and_invented_tokens_buy_nothing() -> None:
+    door = Door(failures=3)
+    for _ in range(3):
+        with pytest.raises(Unauthenticated):
+            door.enter(door.bearer(mint(secrets.randbelow)))
+    with pytest.raises(RateLimited) as caught:
+        door.enter(door.bearer(mint(secrets.randbelow)))
+    assert caught.value.rejection is not None
+    assert caught.value.rejection.limit == "address"
+    with pytest.raises(RateLimited):
+        door.enter()
+    with pytest.raises(Unauthenticated):
+        door.enter(address="192.0.2.2")
+
+
+def test_a_known_token_passes_from_an_address_with_many_failures() -> None:
+    door = Door(failures=1)
+    for expected in (Unauthenticated, RateLimited, RateLimited):
+        with pytest.raises(expected):
+            door.enter()
+    assert door.enter(door.bearer(door.ours)).actor is not None
+
+
+def test_an_ipv6_address_counts_with_its_64() -> None:
+    door = Door(failures=1)
+    with pytest.raises(Unauthenticated):
+        door.enter(address="2001:db8:1:2::1")
+    with pytest.raises(RateLimited):
+        door.enter(address="2001:db8:1:2:ffff::9")
+    with pytest.raises(Unauthenticated):
+        door.enter(address="2001:db8:1:3::1")
+    with pytest.raises(Unauthenticated):
+        door.enter(address="::ffff:192.0.2.1")
+    with pytest.raises(RateLimited):
+        door.enter(address="192.0.2.1")
+
+
+def test_with_the_governance_token_the_clients_own_credential_is_kept_and_ours_never() -> None:
+    door = Door()
+    governance = (b"x-coder-ai-governance-token", door.ours.text.encode())
+    own = (b"x-api-key", b"sk-ant-own")
+    assert door.enter(governance, own, door.bearer(door.ours)).own_credential == [own]
+    assert door.enter(governance).own_credential == []
+    assert door.enter(governance, door.bearer("sk-own")).own_credential == [door.bearer("sk-own")]
+    assert door.enter(door.bearer(door.ours), own).own_credential == []
+
+
+def test_byok_that_is_switched_off_is_a_403() -> None:
+    door = Door(allow_byok=False)
+    with pytest.raises(Forbidden) as caught:
+        door.enter((b"x-coder-ai-governance-token", door.ours.text.encode()), (b"x-api-key", b"sk-own"))
+    assert caught.value.message == "Bring Your Own Key (BYOK) mode is not enabled."
+    assert door.inside.calls == []
+    assert door.enter(door.bearer(door.ours)).actor is not None

@@ -1,0 +1,183 @@
+"""`record` alone: what is written down, when, and for every ending."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from layer_cases import MIA, Inside, Journal, a_call, a_reply, finished
+
+from aibridge.domain.errors import AtCapacity, CallError, LedgerUnavailable, UpstreamBroke, UpstreamTimeout
+from aibridge.domain.interception import Interception, Status
+from aibridge.domain.usage import Usage, UsageSource
+from aibridge.gateway.body import body
+from aibridge.gateway.call import Call, Handler, Reply
+from aibridge.gateway.record import record
+from aibridge.telemetry import Telemetry
+from aibridge.wire.dialect import Reading
+
+USAGE = Usage(input_tokens=10, output_tokens=5)
+AGENT = (b"user-agent", b"claude-cli/2.0")
+SESSION = (b"x-claude-code-session-id", b"s-1")
+
+
+class Recorded:
+    """One call through the layer; the clock says 102.5 at its end, which began at 100."""
+
+    def __init__(self, handle: Handler, *, raises: type[BaseException] | None = None, call: Call | None = None) -> None:
+        self.journal = Journal()
+        self.telemetry = Telemetry()
+        self.call = call or a_call(AGENT, SESSION, actor=MIA)
+        layer = record(self.journal, self.telemetry, clock=lambda: 102.5, wall_clock=lambda: 1_767_225_602.5)
+        work = body()(layer(handle))(self.call, a_reply()[0])
+        if raises is None:
+            finished(work)
+        else:
+            with pytest.raises(raises):
+                finished(work)
+
+
+def answering(status: int, reading: Reading | None = None, *, sent: bool = True) -> Handler:
+    async def handle(call: Call, reply: Reply) -> None:
+        reply.begin(status, b"HTTP/1.1 200 OK\r\n\r\n", chunked=False, streaming=False)
+        reply.first_byte_at = 100.25
+        reply.reading = reading
+        if sent:
+            reply.write(b"{}")
+
+    return handle
+
+
+def then(handle: Handler, failure: BaseException, also: Callable[[Call], None] = lambda _: None) -> Handler:
+    async def failing(call: Call, reply: Reply) -> None:
+        await handle(call, reply)
+        also(call)
+        raise failure
+
+    return failing
+
+
+def test_the_beginning_is_written_before_anything_is_asked_and_the_end_after() -> None:
+    seen: list[object] = []
+    journal = Journal()
+    inside = Inside(seeing=lambda: seen.append(list(journal.events)))
+    layer = record(journal, Telemetry(), clock=lambda: 0.0, wall_clock=lambda: 0.0)
+    call = a_call(actor=MIA)
+    finished(body()(layer(inside))(call, a_reply()[0]))
+    (at_that_time,) = seen
+    assert at_that_time == journal.events[:1]
+    assert isinstance(journal.events[0], Interception)
+    assert journal.ending.id == call.id
+
+
+def test_what_is_known_of_a_call_is_written_down() -> None:
+    recorded = Recorded(answering(200, Reading(usage=USAGE, source=UsageSource.PROVIDER, response_id="r", whole=True)))
+    assert recorded.journal.events[0] == Interception(
+        id=recorded.call.id,
+        actor_id=MIA.id,
+        token_id=MIA.token_id,
+        provider="openai",
+        route="/v1/chat/completions",
+        model="gpt-5",
+        streaming=False,
+        client="Claude Code",
+        session_id="s-1",
+        user_agent="claude-cli/2.0",
+        started_at=recorded.call.started_at,
+    )
+    ending = recorded.journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.COMPLETED, 200, None)
+    assert (ending.usage, ending.usage_source, ending.response_id) == (USAGE, UsageSource.PROVIDER, "r")
+    assert ending.first_byte_at == recorded.call.started_at + 250_000
+    assert ending.ended_at == recorded.call.started_at + 2_500_000
+
+
+def test_a_user_agent_is_kept_to_256_characters() -> None:
+    call = a_call((b"user-agent", b"\xff" * 1000), actor=MIA)
+    interception = Recorded(answering(200), call=call).journal.events[0]
+    assert isinstance(interception, Interception)
+    assert interception.user_agent == "\xff" * 256
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("status", [200, 201, 302, 399])
+def test_an_answer_below_400_is_a_success(status: int, sent: bool) -> None:
+    ending = Recorded(answering(status, Reading(), sent=sent)).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.COMPLETED, status, None)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("status", [400, 429, 500, 529, 599])
+def test_an_error_status_is_a_failure_even_if_its_body_says_nothing(status: int, sent: bool) -> None:
+    ending = Recorded(answering(status, Reading(), sent=sent)).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.FAILED, status, f"http_{status}")
+
+
+def test_an_error_in_a_stream_is_a_failure_with_the_providers_word() -> None:
+    ending = Recorded(answering(200, Reading(usage=USAGE, error="overloaded_error"))).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.FAILED, 200, "overloaded_error")
+    assert ending.usage == USAGE
+
+
+@pytest.mark.parametrize("failure", [UpstreamBroke("x"), UpstreamTimeout("x"), AtCapacity("the pool is full")])
+def test_a_failure_before_the_answer_has_its_own_status_and_code(failure: CallError) -> None:
+    ending = Recorded(Inside(failure), raises=type(failure)).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.FAILED, failure.status, failure.code)
+    assert (ending.first_byte_at, ending.usage, ending.usage_source) == (None, None, UsageSource.UNKNOWN)
+
+
+def test_a_failure_in_the_answer_has_the_status_that_the_client_saw_and_the_usage_so_far() -> None:
+    reading = Reading(usage=USAGE, source=UsageSource.PARTIAL, response_id="r")
+    ending = Recorded(then(answering(200, reading), UpstreamBroke("x")), raises=UpstreamBroke).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.FAILED, 200, "upstream_broke")
+    assert (ending.usage, ending.usage_source, ending.response_id) == (USAGE, UsageSource.PARTIAL, "r")
+
+
+@pytest.mark.parametrize(("sent", "http_status"), [(True, 200), (False, None)])
+def test_a_client_that_leaves_is_a_cancellation_with_the_usage_so_far(sent: bool, http_status: int | None) -> None:
+    reading = Reading(usage=USAGE, source=UsageSource.PARTIAL)
+    handle = then(answering(200, reading, sent=sent), asyncio.CancelledError())
+    ending = Recorded(handle, raises=asyncio.CancelledError).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.CANCELLED, http_status, "client_gone")
+    assert (ending.usage, ending.usage_source) == (USAGE, UsageSource.PARTIAL)
+
+
+def test_a_call_that_the_gateway_stops_is_interrupted() -> None:
+    def stop(call: Call) -> None:
+        call.stopping = True
+
+    handle = then(answering(200, Reading()), asyncio.CancelledError(), stop)
+    ending = Recorded(handle, raises=asyncio.CancelledError).journal.ending
+    assert (ending.status, ending.error) == (Status.INTERRUPTED, "interrupted")
+
+
+def test_our_own_bug_is_a_failure_that_says_so() -> None:
+    ending = Recorded(Inside(ZeroDivisionError()), raises=ZeroDivisionError).journal.ending
+    assert (ending.status, ending.http_status, ending.error) == (Status.FAILED, 500, "internal_error")
+
+
+def test_what_cannot_be_recorded_is_not_served() -> None:
+    journal = Journal()
+    journal.healthy = False
+    inside = Inside()
+    layer = record(journal, Telemetry(), clock=lambda: 0.0, wall_clock=lambda: 0.0)(inside)
+    with pytest.raises(LedgerUnavailable) as caught:
+        finished(body()(layer)(a_call(actor=MIA), a_reply()[0]))
+    assert caught.value.retry_after is not None
+    assert caught.value.status == 503
+    assert inside.calls == []
+    assert journal.events == []
+
+
+def test_every_ending_is_counted_once_and_nothing_stays_in_flight() -> None:
+    for handle, raises, status in (
+        (answering(200, Reading(usage=USAGE)), None, "completed"),
+        (Inside(UpstreamBroke("x")), UpstreamBroke, "failed"),
+        (Inside(ZeroDivisionError()), ZeroDivisionError, "failed"),
+        (Inside(asyncio.CancelledError()), asyncio.CancelledError, "failed"),
+    ):
+        exposed = Recorded(handle, raises=raises).telemetry.exposition().decode()
+        assert f'route="/v1/chat/completions",status="{status}"}} 1.0' in exposed
+        gauge = "coder_ai_gateway_interceptions_inflight{"
+        inflight = [line for line in exposed.splitlines() if line.startswith(gauge)]
+        assert inflight
+        assert all(line.endswith(" 0.0") for line in inflight)

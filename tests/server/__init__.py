@@ -1,0 +1,1 @@
+"""The server as its operators and callers see it: a process, its ports, its signals, its files."""
