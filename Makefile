@@ -13,7 +13,7 @@ run: $(VENV)/run
 	@exec $(BIN)/aibridge server $(ARGS)
 
 test: $(VENV)/dev $(CLIENTS:=/ready)
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .

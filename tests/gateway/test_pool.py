@@ -177,10 +177,12 @@ def test_a_request_for_a_socket_that_is_closed_already_is_stale() -> None:
             accepted, _ = listener.accept()
             accepted.sendall(framed(b"hello"))
             await exchanged(pool, connection)
+            assert accepted.recv(1000) == REQUEST
             assert pool.take() is connection
             accepted.close()  # the loop has not turned since: nobody can know
             with pytest.raises(Stale):
                 await exchanged(pool, connection)
+            assert pool.idle == 0
             pool.close()
             await until(lambda: pool.open == 0)
 

@@ -1,12 +1,14 @@
 """Kept connections, and the moment in which a provider closes one: sent again only when that is certainly safe."""
 
 import asyncio
+import socket
 
 import pytest
 from gateway_world import gateway, run, until
 from scripted_upstream import Fate, Incoming, answering, answering_then
 from vendor_samples import CHAT, framed
 
+from aibridge.gateway.pool import Pool
 from aibridge.gateway.upstream import Connection
 
 WHOLE = framed(CHAT.answer)
@@ -44,6 +46,44 @@ def test_a_connection_closed_while_idle_is_noticed() -> None:
                 assert len(world.upstream.requests) == number + 1
 
     run(test())
+
+
+def test_a_request_that_crosses_the_providers_close_is_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def provided(listener: socket.socket) -> tuple[socket.socket, bytes]:
+        """Take a connection and answer the request that comes on it."""
+        loop = asyncio.get_running_loop()
+        accepted, _ = await loop.sock_accept(listener)
+        request = await loop.sock_recv(accepted, 1 << 16)
+        await loop.sock_sendall(accepted, WHOLE)
+        return accepted, request
+
+    take = Pool.take
+
+    async def test(listener: socket.socket) -> None:
+        listener.setblocking(False)
+        async with gateway(upstream_port=listener.getsockname()[1]) as world:
+            first = asyncio.ensure_future(provided(listener))
+            assert (await world.call(world.request())).status == 200
+            kept, _ = await first
+
+            def take_and_close(pool: Pool) -> Connection | None:
+                connection = take(pool)
+                assert connection is not None
+                kept.close()  # before the loop can turn and tell the gateway
+                return connection
+
+            monkeypatch.setattr(Pool, "take", take_and_close)
+            second = asyncio.ensure_future(provided(listener))
+            body = b'{"model":"second"}'
+            answer = await world.call(world.request(body=body))
+            assert (answer.status, answer.body) == (200, CHAT.answer)
+            accepted, request = await second
+            assert request.endswith(body)
+            assert [ending.status for ending in world.journal.ended] == ["completed", "completed"]
+            accepted.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run(test(listener))
 
 
 async def answer_once_then_close_unread(incoming: Incoming) -> None:

@@ -235,6 +235,14 @@ def test_it_ships_what_is_written_meanwhile_and_the_rest_when_told_to_stop(tmp_p
     ledger.close()
 
 
+def test_told_to_stop_it_ships_every_segment_to_its_end(tmp_path: Path) -> None:
+    write(tmp_path, "a", "b", "c", segment_bytes=1)
+    sink, stopping = MemorySink(), threading.Event()
+    stopping.set()
+    assert Shipper(tmp_path, sink).run(stopping, lambda _: None)
+    assert sink.ended == ["a", "b", "c"]
+
+
 @pytest.mark.usefixtures("_hurried")
 def test_progress_is_told_when_there_is_any_and_ends_at_zero(tmp_path: Path) -> None:
     sink = MemorySink()

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -72,13 +73,16 @@ def serving(
     env: Mapping[str, str] | None = None,
     token: str = "",
     address: str = "127.0.0.1:0",
+    program: str = "",
 ) -> Iterator[Server]:
     """Start a server and wait until it listens. What still runs at the end is killed.
 
-    `token` stands in for the owner's where this is not the first start of the directory.
+    `token` stands in for the owner's where this is not the first start of the directory. `program` is Python that runs
+    the command in a world it has changed before.
     """
     output, errors = data_dir.with_suffix(".stdout"), data_dir.with_suffix(".stderr")
-    command = [AIBRIDGE, "server", "--data-dir", str(data_dir), "--http-address", address, *arguments]
+    command = [sys.executable, "-c", program] if program else [AIBRIDGE]
+    command += ["server", "--data-dir", str(data_dir), "--http-address", address, *arguments]
     with (
         output.open("w") as stdout,
         errors.open("w") as stderr,

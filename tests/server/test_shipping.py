@@ -235,6 +235,20 @@ def test_a_process_that_cannot_ship_ends_in_time_all_the_same(tmp_path: Path) ->
     assert statuses(tmp_path / "secret.db") == {"a": "completed"}
 
 
+def test_one_that_nobody_listens_to_ships_the_rest(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journal", now=NOW)
+    with process(tmp_path, "0") as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout.readline()  # at work
+        child.stdout.close()
+        record(journal, "a")
+        journal.close()
+        child.stdin.close()
+        assert child.wait(PATIENCE) == 0
+    assert statuses(tmp_path / "secret.db") == {"a": "completed"}
+
+
 def test_a_database_that_cannot_be_opened_is_said_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     (tmp_path / "secret.db").write_bytes(b"not a database, and long enough to be seen as none" * 100)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ QUICK = 2.0
 """Seconds within which a server ends that has nothing to wait for. On a machine of one's own it is 0.3."""
 TWO_SECONDS = "demo?tokens=40&rate=20"
 A_WHILE = "demo?tokens=2000&rate=50"
+NARROW = 4096
+"""Bytes that a narrow socket takes, or what the kernel makes of that: a few times as much."""
 both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
@@ -37,6 +39,25 @@ def ledger(data_dir: Path) -> list[dict[str, Any]]:
     done = aibridge(data_dir, "interceptions", "list", "--output", "json")
     records: list[dict[str, Any]] = json.loads(done.stdout)
     return records[::-1]
+
+
+def reluctant_reader(url: str) -> socket.socket:
+    """A socket that takes little at a time."""
+    where = urlsplit(url)
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
+    reader.settimeout(PATIENCE)
+    reader.connect((where.hostname, where.port))
+    return reader
+
+
+def is_listening(url: str) -> bool:
+    where = urlsplit(url)
+    try:
+        socket.create_connection((where.hostname, where.port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +253,39 @@ def test_idle_connections_do_not_delay_the_end(tmp_path: Path) -> None:
     assert seconds < QUICK
 
 
+NARROW_SOCKETS = """
+import socket
+from aibridge import cli
+
+def create_server(*where, made=socket.create_server, **more):
+    listener = made(*where, **more)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return listener
+
+socket.create_server = create_server
+cli.main()
+"""
+"""The command, but that the kernel takes little of an answer which its client does not read."""
+
+
+def test_an_answer_that_is_still_on_its_way_is_not_cut_off(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path / "data", program=NARROW_SOCKETS) as server,
+        closing(connection_to(server.url)) as connection,
+    ):
+        connection.sock = reluctant_reader(server.url)
+        answering = asked(connection, CHAT, token=server.token, model="demo?tokens=9000")
+        eventually(lambda: server.metric("calls_inflight") == 0, "a call that has ended, but for its client")
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: not is_listening(server.url), "a server that is about to end")
+        answer = answering.rest()
+        code = server.process.wait(PATIENCE)
+
+    assert answer.whole
+    assert len(answer.body) == int(answer.headers["content-length"]) > 2 * NARROW
+    assert code == 0
+
+
 def test_idle_connections_to_the_metrics_do_not_delay_the_end(tmp_path: Path) -> None:
     metrics = f"http://127.0.0.1:{free_port()}"
     with serving(tmp_path / "data", "--prometheus-address", metrics.removeprefix("http://")) as server:
@@ -244,14 +298,15 @@ def test_idle_connections_to_the_metrics_do_not_delay_the_end(tmp_path: Path) ->
 
 
 STOPPED_AT_THE_WELCOME = """
-import os, signal
-from aibridge import cli, welcome
+import builtins, os, signal
+from aibridge import cli
 
-def text(*arguments, said=welcome.text, **more):
-    os.kill(os.getpid(), signal.SIGTERM)
-    return said(*arguments, **more)
+def say(*words, say=print, **more):
+    if "listens on" in str(words):
+        os.kill(os.getpid(), signal.SIGTERM)
+    say(*words, **more)
 
-welcome.text = text
+builtins.print = say
 cli.main()
 """
 """The command, but that SIGTERM comes in the moment in which a supervisor may first take the server for started."""

@@ -10,13 +10,12 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from aibridge.domain.errors import BadRequest, CallError, HeadersTooLarge, RequestTimeout
+from aibridge.domain.errors import BadRequest, CallError, RequestTimeout
+from aibridge.gateway import framing
 from aibridge.gateway.call import Reply, RequestBody
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.watchdog import Watchdog
 
-MAXIMUM_HEADER_BYTES = 64 * 1024
-MAXIMUM_HEADERS = 100
 HEADERS_DEADLINE = 10.0
 """Seconds from a request's first byte, or a connection's beginning, to the end of the request's headers."""
 BODY_DEADLINE = 60.0
@@ -25,8 +24,6 @@ STALL_DEADLINE = 60.0
 """Seconds that a client may take nothing of what is ready for it."""
 IDLE_DEADLINE = 75.0
 """Seconds that a connection may be unused. Longer than the SDKs keep theirs, so that they close first."""
-_VERSIONS = ("1.1", "1.0")
-_UPGRADE_HEADERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
 LINGER = 2.0
 """Seconds that a client may still send after it was refused in the middle of its body."""
 
@@ -112,12 +109,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal)
         elif self._head_began is not None:
-            if self._head_bytes > MAXIMUM_HEADER_BYTES:
-                self._refuse(_too_large())
+            if self._head_bytes > framing.MAXIMUM_HEADER_BYTES:
+                self._refuse(framing.too_large())
             else:
                 self._watchdog.by(self._head_began + HEADERS_DEADLINE)
         elif self.incoming is not None and not self._whole:
             self._watchdog.by(self.since + BODY_DEADLINE)
+            if self._head_bytes > framing.MAXIMUM_HEADER_BYTES:  # chunk extensions and trailers count as headers do
+                self._refuse(framing.too_large())
 
     def pause_writing(self) -> None:
         """The client does not keep up with its answer."""
@@ -138,6 +137,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """The server stops: close what is idle, and let an answer that is due be the connection's last."""
         if self.outgoing is not None:
             self.outgoing.keep_alive = False
+        elif self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()  # not `close`: TLS would wait for a client that sleeps to agree
         else:
             super().shutdown()
 
@@ -183,7 +184,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self._not_upgraded = self.parser.get_method() != b"CONNECT"
             self._refusal = None if self._not_upgraded else BadRequest("AI Bridge is no proxy.", field="method")
             return
-        self._refusal = self._fault() or self.head_complete()
+        version = self.parser.get_http_version()
+        fault = framing.fault(self.headers, self.fields, version) or framing.excess(
+            self.url, self.headers, self._head_bytes
+        )
+        self._refusal = fault or self.head_complete()
+        self._head_bytes = 0
 
     def on_body(self, body: bytes) -> None:
         """A part of a body is here."""
@@ -191,6 +197,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.incoming is not None:
             self.incoming.feed(body)
+            self._head_bytes -= len(body) * framing.FRAMING_ALLOWED
         else:
             super().on_body(body)
 
@@ -223,23 +230,9 @@ class GuardedProtocol(HttpToolsProtocol):
                 return
             self._not_upgraded = False
             version = self.parser.get_http_version().encode()
-            head = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
-            head += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _UPGRADE_HEADERS]
+            head = framing.without_upgrade(self.parser.get_method(), self.url, version, self.headers)
             self.parser = httptools.HttpRequestParser(self)
-            self.parser.feed_data(b"".join(head) + b"\r\n" + data[upgrade.args[0] :])
-
-    def _fault(self) -> CallError | None:
-        """What is wrong with a head, where it is too large or a lenient and a strict reader could disagree."""
-        if len(self.headers) > MAXIMUM_HEADERS:
-            return HeadersTooLarge(f"The request has {len(self.headers)} headers; {MAXIMUM_HEADERS} are allowed.")
-        if self._head_bytes > MAXIMUM_HEADER_BYTES and len(self.url) + _size(self.headers) > MAXIMUM_HEADER_BYTES:
-            return _too_large()
-        fields, version = self.fields, self.parser.get_http_version()
-        if version not in _VERSIONS:
-            return BadRequest(f"AI Bridge speaks HTTP/1.1; this is HTTP/{version}.")
-        if b"host" in fields and b"transfer-encoding" not in fields and len(fields) == len(self.headers):
-            return None
-        return _ambiguity(self.headers, version)
+            self.parser.feed_data(head + data[upgrade.args[0] :])
 
     def _refuse(self, error: CallError) -> None:
         """Answer a request that is not served, and close: what follows it is not to be trusted."""
@@ -291,24 +284,3 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._refuse(RequestTimeout(f"The request's {what} did not arrive within {limit:g} s.", field=what))
         return None
-
-
-def _ambiguity(headers: Headers, version: str) -> CallError | None:
-    """What in a head could be read in two ways."""
-    hosts = sum(name == b"host" for name, _ in headers)
-    if hosts > 1 or (hosts == 0 and version == "1.1"):
-        return BadRequest(f"A request has one Host header; this one has {hosts}.", field="host")
-    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
-    if codings and (codings != [b"chunked"] or version != "1.1"):
-        return BadRequest(
-            "A body is framed by Content-Length or by `Transfer-Encoding: chunked`.", field="transfer-encoding"
-        )
-    return None
-
-
-def _size(headers: Headers) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)
-
-
-def _too_large() -> HeadersTooLarge:
-    return HeadersTooLarge(f"The request's headers are larger than the {MAXIMUM_HEADER_BYTES} bytes allowed.")

@@ -17,7 +17,6 @@ import uvloop
 from aibridge import demo, welcome
 from aibridge.control.app import create_app
 from aibridge.control.dependencies import Dependencies
-from aibridge.control.metrics import metrics_app
 from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal, JournalLocked
 from aibridge.ledger.turn import Turn
@@ -25,6 +24,7 @@ from aibridge.options import Settings
 from aibridge.options_kinds import Address
 from aibridge.server import data_plane
 from aibridge.server.data_plane import DataPlane
+from aibridge.server.listeners import CannotStart, listener, metrics_server, reachable
 from aibridge.server.shipping import Shipping
 from aibridge.server.world import World
 from aibridge.shipping import LOG_FORMAT
@@ -37,14 +37,7 @@ NOTE_USES_EVERY = 60.0
 """Seconds between two notes of when tokens were last used."""
 CLOSE_AT_STOP = 5
 """Seconds that the control plane's answers may take at the end."""
-BACKLOG = 2048
-"""Connections that the kernel holds until they are accepted."""
-
 _log = logging.getLogger("aibridge")
-
-
-class CannotStart(Exception):  # noqa: N818 (what it says)
-    """The server cannot start, for a reason its operator can mend."""
 
 
 def run(settings: Settings) -> int:
@@ -56,7 +49,7 @@ def run(settings: Settings) -> int:
     try:
         with contextlib.closing(Database.open(settings.database)) as database:
             _guard_against_openness(settings.http_address, database)
-            uvloop.run(_serve(settings, database, _listener(settings.http_address)))
+            uvloop.run(_serve(settings, database, listener(settings.http_address)))
     except ValueError as problem:  # an option whose value only its room can judge
         return _cannot(problem, code=2)
     except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, OSError) as problem:
@@ -75,14 +68,16 @@ def _guard_against_openness(address: Address, database: Database) -> None:
     Raises:
         CannotStart: the address is not of the loopback, and no token is in force.
     """
-    if not address.is_loopback and not tokens.snapshot(database).tokens:
+    known = tokens.snapshot(database).tokens.values()
+    in_force = any(token.expires_at is None or token.expires_at > time() for token in known)
+    if not address.is_loopback and not in_force:
         raise CannotStart(
             f"--http-address {address} can be reached from other machines, and there is no token yet that would keep "
             "them out. Make one first: aibridge tokens create NAME --user USERNAME"
         )
 
 
-async def _serve(settings: Settings, database: Database, listener: socket.socket) -> None:
+async def _serve(settings: Settings, database: Database, door: socket.socket) -> None:
     """Build the rooms and serve; on the way out each is closed, the newest first."""
     async with contextlib.AsyncExitStack() as rooms:
         journal, shipping = await rooms.enter_async_context(_ledger(settings))
@@ -101,7 +96,7 @@ async def _serve(settings: Settings, database: Database, listener: socket.socket
         plane = data_plane.build(settings, providers, snapshot=lambda: world.snapshot, used=world.used, turn=turn)
         rooms.callback(plane.close)
         plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipping)
-        url = f"{'https' if settings.tls_cert_file else 'http'}://{_reachable(listener)}"
+        url = f"{'https' if settings.tls_cert_file else 'http'}://{reachable(door)}"
         metrics = plane.telemetry.exposition
         app = create_app(
             Dependencies(
@@ -128,15 +123,16 @@ async def _serve(settings: Settings, database: Database, listener: socket.socket
             ssl_keyfile=settings.tls_key_file,
         )
         if settings.prometheus_address:
-            await rooms.enter_async_context(_metrics_server(settings.prometheus_address, metrics))
+            await rooms.enter_async_context(metrics_server(settings.prometheus_address, metrics))
+        _load(config)
         server = Server(config, plane, journal, drain_timeout=settings.drain_timeout)
         # Last of all, so that no start that fails keeps the one token that is shown to itself.
         owner = tokens.first_owner(database, username="owner", token_name="first", now=_now())  # noqa: S106
         await world.refresh()
         _calm_collector()
         token = None if owner is None else owner.text
-        print(welcome.text(url, token, providers, demo=is_demo), flush=True)  # noqa: T201 (for people)
-        await server.serve([listener])
+        server.announce = lambda: print(welcome.text(url, token, providers, demo=is_demo), flush=True)  # noqa: T201
+        await server.serve([door])
 
 
 class Server(uvicorn.Server):
@@ -148,6 +144,13 @@ class Server(uvicorn.Server):
         self._journal = journal
         self._drain_timeout = drain_timeout
         self._drained_by = 0.0
+        self.announce: Callable[[], None] = lambda: None
+        """Called once calls are answered and signals are heeded."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say so."""
+        await super().startup(sockets)
+        self.announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 (uvicorn's signature)
         """The first signal begins the drain, a second one ends it. The exit code is that of an orderly stop."""
@@ -206,39 +209,17 @@ async def _repeated(seconds: float, work: Callable[[], Awaitable[None]]) -> Asyn
             await task
 
 
-@contextlib.asynccontextmanager
-async def _metrics_server(address: Address, metrics: Callable[[], bytes]) -> AsyncIterator[None]:
-    """A second listener that serves nothing but the metrics."""
-    config = uvicorn.Config(metrics_app(metrics), ws="none", lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # the first server's
-    task = asyncio.create_task(server.serve([_listener(address)]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-def _listener(address: Address) -> socket.socket:
-    """A socket that listens.
+def _load(config: uvicorn.Config) -> None:
+    """Read what the configuration names.
 
     Raises:
-        CannotStart: the address is taken, unknown or not ours.
+        CannotStart: certificate or key cannot be used.
     """
-    host = address.host or "::"
     try:
-        family = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        dualstack = family is socket.AF_INET6 and not address.host and socket.has_dualstack_ipv6()
-        return socket.create_server((host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=dualstack)
+        config.load()
     except OSError as error:
-        raise CannotStart(f"cannot listen on {address}: {error.strerror or error}") from error
-
-
-def _reachable(listener: socket.socket) -> Address:
-    """Where people on this machine find a listener."""
-    host, port = listener.getsockname()[:2]
-    return Address("127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host, port)  # noqa: S104 (compared)
+        names = f"--tls-cert-file {config.ssl_certfile} and --tls-key-file {config.ssl_keyfile}"
+        raise CannotStart(f"{names} cannot be used: {error.strerror or error}") from error
 
 
 def _calm_collector() -> None:
