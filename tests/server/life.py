@@ -1,5 +1,6 @@
 """An `aibridge server` whose whole life a test sees: both outputs, any start on any directory, any end."""
 
+import json
 import os
 import signal
 import socket
@@ -10,8 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clients.running import AIBRIDGE, PATIENCE, Running, eventually
+
+from server.asking import ask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,11 @@ class Server(Running):
         """Tell it to stop, and answer its exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
+
+    def drain(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Tell it to stop, and wait until it says that it does."""
+        self.process.send_signal(number)
+        eventually(lambda: ask(self.url, "/readyz").status == 503, "a server that is not ready")
 
     def seconds_to_stop(self) -> float:
         """Tell it to stop, which must end well, and answer how long that took."""
@@ -57,6 +66,12 @@ def aibridge(data_dir: Path, *arguments: str, env: Mapping[str, str] | None = No
     return subprocess.run(
         command, env=environment(data_dir, env), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
+
+
+def ledger(data_dir: Path) -> list[dict[str, Any]]:
+    """What is in the ledger of a server that has ended, the oldest first."""
+    records: list[dict[str, Any]] = json.loads(aibridge(data_dir, "interceptions", "list", "--output", "json").stdout)
+    return records[::-1]
 
 
 def free_port() -> int:
