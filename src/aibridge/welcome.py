@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aibridge.domain.provider import Provider
+from aibridge.domain.provider import Provider, ProviderKind
 
 
 def text(url: str, token: str | None, providers: Sequence[Provider], *, demo: bool) -> str:
@@ -15,11 +15,27 @@ def text(url: str, token: str | None, providers: Sequence[Provider], *, demo: bo
     else:
         lines += [f"  {provider.name}: {provider.origin}" for provider in providers]
     if token is not None:
-        lines += ["", *_first_steps(url, token)]
+        call = _demo_call(url, token) if demo else _real_call(url, token, providers)
+        lines += ["", *_first_steps(url, token, call)]
     return "\n".join(lines)
 
 
-def _first_steps(url: str, token: str) -> list[str]:
+def _demo_call(url: str, token: str) -> list[str]:
+    return [
+        f"  curl {url}/openai/v1/chat/completions \\",
+        f"    -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\",
+        """    -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'""",
+    ]
+
+
+def _real_call(url: str, token: str, providers: Sequence[Provider]) -> list[str]:
+    """A call that costs nothing: which models there are, of a provider that has a key."""
+    provider = next((provider for provider in providers if provider.key is not None), providers[0])
+    version = " -H 'anthropic-version: 2023-06-01'" if provider.kind is ProviderKind.ANTHROPIC else ""
+    return [f"  curl {url}/{provider.name}/v1/models -H 'Authorization: Bearer {token}'{version}"]
+
+
+def _first_steps(url: str, token: str, call: Sequence[str]) -> list[str]:
     return [
         "This is the owner's token. It is shown once; `aibridge tokens create` makes others.",
         "",
@@ -27,9 +43,7 @@ def _first_steps(url: str, token: str) -> list[str]:
         "",
         "Try it:",
         "",
-        f"  curl {url}/openai/v1/chat/completions \\",
-        f"    -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\",
-        """    -d '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'""",
+        *call,
         "",
         "Point your clients at it:",
         "",

@@ -36,6 +36,9 @@ class Transport:
     def abort(self) -> None:
         self.aborted = True
 
+    def get_extra_info(self, _name: str) -> None:
+        """There is no socket."""
+
 
 def route(path: bytes = b"/openai/v1/chat/completions", method: bytes = b"POST") -> Route:
     found = ROUTES.find(method, path)

@@ -4,12 +4,16 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from gateway_world import World, gateway, run, until
 from raw_client import Client
 from scripted_upstream import Incoming, Script, answering, silence
 from vendor_samples import LAST_CHUNK, SAMPLES, STREAM_HEAD, Sample, chunk, framed, streamed
+
+from aibridge.gateway.protocol import GatewayProtocol
+from aibridge.gateway.upstream import Connection
 
 Leave = Callable[[Client], None]
 LEAVES = pytest.mark.parametrize("leave", [Client.hang_up, Client.reset], ids=["FIN", "RST"])
@@ -205,6 +209,46 @@ def test_while_the_stream_is_held_back_because_nobody_reads(leave: Leave) -> Non
             await until(lambda: not world.upstream.lines[0].writable.is_set(), within=3.0)
             leave(client)
             await gone_everywhere(world)
+            assert world.journal.ending.status == "cancelled"
+
+    run(test())
+
+
+def test_bytes_that_come_between_the_loss_of_the_client_and_the_end_of_its_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections: list[Connection] = []
+    exchange = Connection.exchange
+    lose = GatewayProtocol.connection_lost
+
+    def exchanging(connection: Connection, *arguments: Any) -> Any:
+        connections.append(connection)
+        return exchange(connection, *arguments)
+
+    raised: list[Exception] = []
+
+    def deliver() -> None:
+        try:
+            connections[0].data_received(chunk(SAMPLES[0].events[1]))
+        except RuntimeError as error:
+            raised.append(error)
+
+    def connection_lost(protocol: GatewayProtocol, exc: Exception | None) -> None:
+        if connections:
+            asyncio.get_running_loop().call_soon(deliver)  # after the transport's end, before the call's
+        lose(protocol, exc)
+
+    monkeypatch.setattr(Connection, "exchange", exchanging)
+    monkeypatch.setattr(GatewayProtocol, "connection_lost", connection_lost)
+
+    async def test() -> None:
+        async with gateway(beginning(STREAM_HEAD, chunk(SAMPLES[0].events[0]))) as world:
+            client = await world.client()
+            await client.send(world.request(SAMPLES[0], streaming=True))
+            await client.reader.readuntil(SAMPLES[0].events[0])
+            client.reset()
+            await world.settled()
+            assert raised == []
             assert world.journal.ending.status == "cancelled"
 
     run(test())

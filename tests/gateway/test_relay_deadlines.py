@@ -10,8 +10,12 @@ from scripted_upstream import Incoming, answering, silence
 from vendor_samples import CHAT, SAMPLES, STREAM_HEAD, Sample, chunk
 
 from aibridge.gateway import guarded
+from aibridge.gateway.call import Reply, Source
+from aibridge.gateway.upstream import Connection
 
 SHORT = 0.1
+LATE = 0.8
+"""Seconds that a busy machine may add."""
 
 
 def elapsed_since(begin: float) -> float:
@@ -24,7 +28,7 @@ def test_a_provider_that_never_begins_is_a_504_at_its_deadline(sample: Sample) -
         async with gateway(silence, first_byte_timeout=SHORT) as world:
             begin = asyncio.get_running_loop().time()
             answer = await world.call(world.request(sample))
-            assert SHORT <= elapsed_since(begin) < SHORT + 0.2
+            assert SHORT <= elapsed_since(begin) < SHORT + LATE
             assert answer.status == 504
             assert answer.json["error"]["type"] == "timeout_error"
             assert "0.1 s" in answer.json["message"]
@@ -45,7 +49,7 @@ def test_a_stream_that_stalls_is_broken_off_in_the_dialect(sample: Sample) -> No
         async with gateway(stalling, idle_timeout=SHORT, first_byte_timeout=SHORT) as world:
             begin = asyncio.get_running_loop().time()
             answer = await world.call(world.request(sample, streaming=True))
-            assert SHORT <= elapsed_since(begin) < SHORT + 0.2
+            assert SHORT <= elapsed_since(begin) < SHORT + LATE
             assert not answer.whole
             data = answer.body.split(b"\n\n")[-2].rpartition(b"data: ")[2]
             assert json.loads(data)["error"]["type"] == "timeout_error"
@@ -77,7 +81,7 @@ def test_a_steady_stream_outlives_the_idle_deadline_but_not_the_total_one() -> N
         async with gateway(endless, idle_timeout=SHORT, first_byte_timeout=SHORT, total_timeout=0.3) as world:
             begin = asyncio.get_running_loop().time()
             answer = await world.call(world.request(streaming=True))
-            assert 0.29 <= elapsed_since(begin) < 0.5
+            assert 0.29 <= elapsed_since(begin) < 0.3 + LATE
             assert not answer.whole
             assert b"0.3 s allowed" in answer.body
             assert world.journal.ending.error == "upstream_timeout"
@@ -98,7 +102,7 @@ def test_a_provider_that_does_not_accept_is_a_502_at_the_connect_deadline() -> N
             async with gateway(upstream_port=full.getsockname()[1], connect_timeout=SHORT) as world:
                 begin = asyncio.get_running_loop().time()
                 answer = await world.call(world.request())
-                assert SHORT <= elapsed_since(begin) < SHORT + 0.2
+                assert SHORT <= elapsed_since(begin) < SHORT + LATE
                 assert answer.status == 502
                 assert answer.json["error"]["code"] == "upstream_unreachable"
                 assert all(pool.open == 0 for pool in world.plane.pools.values())
@@ -139,6 +143,33 @@ def test_a_client_that_does_not_read_holds_the_provider_back_and_may_go_on_later
             answer = await client.answer()
             assert answer.whole
             assert len(answer.body) == 1000 * (6 + 65_000 + 2)
+
+    run(test())
+
+
+def test_a_permit_is_held_until_the_client_has_taken_all_but_a_sockets_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As behind TLS, where bytes that are decrypted already come in spite of the pause.
+    monkeypatch.setattr(Connection, "pause_reading", lambda _: None)
+    replies: list[Reply] = []
+    draw_from = Reply.draw_from
+
+    def drawn(reply: Reply, source: Source | None) -> None:
+        draw_from(reply, source)
+        if source is not None:
+            replies.append(reply)
+            reply.pause()
+
+    monkeypatch.setattr(Reply, "draw_from", drawn)
+
+    async def test() -> None:
+        async with gateway() as world:
+            client = await world.client()
+            await client.send(world.request())
+            await until(lambda: world.gauge("upstream_connections") == 1 and world.busy == 0)
+            assert world.permits == 1
+            assert world.journal.ended == []
+            replies[0].resume()
+            assert (await client.answer()).body == CHAT.answer
 
     run(test())
 

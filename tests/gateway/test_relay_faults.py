@@ -65,7 +65,6 @@ def test_a_truncated_body_is_never_taken_for_whole(answer: bytes, fate: Fate) ->
     run(test())
 
 
-@pytest.mark.xfail(strict=True, reason="transport.abort() ends in a FIN, not in a reset, unless SO_LINGER is 0")
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.name)
 def test_a_client_whose_answer_ends_with_the_connection_can_tell_a_broken_one(sample: Sample) -> None:
     async def test() -> None:

@@ -1,7 +1,10 @@
 """Kept connections, and the moment in which a provider closes one: sent again only when that is certainly safe."""
 
 import asyncio
+import fcntl
 import socket
+import struct
+import termios
 
 import pytest
 from gateway_world import gateway, run, until
@@ -93,8 +96,14 @@ async def answer_once_then_close_unread(incoming: Incoming) -> None:
     if len(incoming.line.upstream.requests) > 1:
         incoming.line.transport.resume_reading()
         return
-    await asyncio.sleep(0.05)
+    await until(lambda: _waiting(incoming) > 0)
     incoming.hang_up()
+
+
+def _waiting(incoming: Incoming) -> int:
+    """The bytes that the provider's kernel holds and nobody has read."""
+    descriptor = incoming.line.transport.get_extra_info("socket").fileno()
+    return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0])
 
 
 def test_a_request_that_reached_the_providers_kernel_is_not_sent_again() -> None:

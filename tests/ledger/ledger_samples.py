@@ -8,6 +8,7 @@ from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.ledger import entry, segments
 from aibridge.ledger.entry import Ended, Entry, Started
+from aibridge.ledger.journal import Journal
 
 NOW = 1_767_225_600_000_000
 
@@ -52,6 +53,15 @@ def ended(name: str) -> Ended:
 
 def name_of(record: Entry) -> str:
     return record.interception.id if isinstance(record, Started) else record.ending.id
+
+
+def write(directory: Path, *names: str, segment_bytes: int = 1 << 20) -> None:
+    ledger = Journal.open(directory, now=NOW, segment_bytes=segment_bytes)
+    for name in names:
+        ledger.begin(interception(name))
+        ledger.end(ending(name))
+        ledger.sync()
+    ledger.close()
 
 
 def records_in(directory: Path) -> list[Entry]:

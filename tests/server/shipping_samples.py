@@ -1,13 +1,19 @@
-"""Records to ship, and what a database has of them."""
+"""Records to ship, a shipping process to watch, and what a database has in the end."""
 
+import asyncio
 import contextlib
 import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.domain.usage import Usage, UsageSource
+from aibridge.ledger.journal import Journal
+from aibridge.server.shipping import Shipping
 
 NOW = 1_767_225_600_000_000
+PATIENCE = 20.0
 
 
 def interception(name: str) -> Interception:
@@ -46,3 +52,46 @@ def statuses(database: Path) -> dict[str, str | None]:
         used = [name for (name,) in connection.execute("select interception_id from token_usages")]
     assert sorted(used) == sorted(name for name, status in found.items() if status == "completed")
     return found
+
+
+async def eventually(fact: Callable[[], bool]) -> None:
+    """Wait for another process to make it true."""
+    until = time.monotonic() + PATIENCE
+    for _ in iter(fact, True):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def shipped(tmp_path: Path) -> AsyncIterator[tuple[Journal, Shipping]]:
+    """A journal, and the process that ships it into a database beside it."""
+    parent = Shipping(tmp_path / "journal", f"sqlite:///{tmp_path}/secret.db")
+    journal = Journal.open(tmp_path / "journal", now=NOW, notify=parent.notify)
+    parent.start()
+    try:
+        yield journal, parent
+    finally:
+        await parent.stop()
+        journal.close()
+
+
+def record(journal: Journal, *names: str) -> None:
+    for name in names:
+        journal.begin(interception(name))
+        assert journal.end(ending(name))
+
+
+def pid_of(parent: Shipping) -> int:
+    assert parent._process is not None
+    return parent._process.pid
+
+
+async def started(parent: Shipping) -> bool:
+    await eventually(lambda: parent._process is not None)
+    return True
+
+
+def runs(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    return False

@@ -131,7 +131,6 @@ cli.main()
 """The command, but that the kernel takes little of an answer which its client does not read."""
 
 
-@pytest.mark.xfail(strict=True, reason="idle connections are aborted, with what is still to be sent on them")
 def test_an_answer_that_is_still_on_its_way_is_not_cut_off(tmp_path: Path) -> None:
     with (
         serving(tmp_path / "data", program=NARROW_SOCKETS) as server,

@@ -94,7 +94,7 @@ def test_every_connection_has_its_pragmas(database: Database) -> None:
             return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
 
     with database.reading():  # holds the first connection, so that another one is opened
-        assert settings() == ["wal", 1, 5000, 1]
+        assert settings() == ["wal", 2, 5000, 1]
 
 
 def test_tables_are_strict_and_keep_foreign_keys(database: Database) -> None:

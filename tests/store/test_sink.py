@@ -174,7 +174,7 @@ def what_should_be_there(batches: list[tuple[list[Interception], list[Ending]]])
     return expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(batches=batches, repeats=st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_the_database_holds_the_first_of_each_however_often_batches_are_repeated(
     batches: list[tuple[list[Interception], list[Ending]]], repeats: list[int]

@@ -46,6 +46,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: the URL is not http(s), has no host, or carries credentials, a query or a fragment.
         """
+        if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+            raise ValueError(f"{base_url!r} holds characters that a URL cannot")
         url = urlsplit(base_url)
         if url.scheme not in {"http", "https"} or not url.hostname:
             raise ValueError(f"{base_url!r} is not an http:// or https:// URL with a host")

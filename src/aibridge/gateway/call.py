@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from time import monotonic
 from typing import Protocol
 
@@ -169,6 +171,7 @@ class Reply:
         "_source",
         "_transport",
         "first_byte_at",
+        "gone",
         "keep_alive",
         "may_chunk",
         "paused",
@@ -186,6 +189,8 @@ class Reply:
         self._chunked = False
         self._source: Source | None = None
         self._drained: asyncio.Future[None] | None = None
+        self.gone = False
+        """Whether the client has left: its call is being cancelled, and until it is, bytes may still come."""
         self.keep_alive = keep_alive
         self.may_chunk = may_chunk
         self.paused = False
@@ -209,6 +214,8 @@ class Reply:
 
     def write(self, part: bytes) -> None:
         """Send the next bytes of the body, and the head before the first ones: one write to the socket."""
+        if self.gone:
+            return
         self.sent += len(part)
         if self._chunked:
             part = b"%x\r\n%b\r\n" % (len(part), part)
@@ -245,7 +252,7 @@ class Reply:
         """
         self.keep_alive = False
         if not self._chunked:
-            self._transport.abort()
+            _reset(self._transport)
             return
         if event:
             self.write(event)
@@ -279,6 +286,14 @@ class Reply:
         while self.paused:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
+
+
+def _reset(transport: asyncio.WriteTransport) -> None:
+    """Close a connection by a reset, which `abort` alone does not: what is without an end must not seem to have one."""
+    socket = transport.get_extra_info("socket")
+    if socket is not None:
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+    transport.abort()
 
 
 Clock = Callable[[], float]

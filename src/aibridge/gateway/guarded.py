@@ -137,7 +137,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """The server stops: close what is idle, and let an answer that is due be the connection's last."""
         if self.outgoing is not None:
             self.outgoing.keep_alive = False
-        elif self.cycle is None or self.cycle.response_complete:
+        elif (self.cycle is None or self.cycle.response_complete) and not self.transport.get_write_buffer_size():
             self.transport.abort()  # not `close`: TLS would wait for a client that sleeps to agree
         else:
             super().shutdown()

@@ -58,6 +58,8 @@ class GatewayProtocol(GuardedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone. A call under way learns it as a cancellation, and by no other way."""
         task = self._task
+        if self.outgoing is not None:
+            self.outgoing.gone = True
         if task is not None:
             self._forget()
             task.cancel()

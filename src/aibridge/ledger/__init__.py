@@ -4,7 +4,8 @@
                                  └── GroupCommit: fdatasync in the background
 
 May import `domain`, msgspec and the standard library; never `store` or anything that speaks SQL. The data plane uses
-`Journal` alone, which never waits for the disk; `Shipper` and `GroupCommit` have threads of their own.
+`Turn` and `Journal`, which never wait for the disk; `GroupCommit` has a thread of its own, and `Shipper` runs in
+another process.
 
 What it promises:
 

@@ -106,17 +106,6 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def count_lines(path: Path, offset: int, size: int) -> int:
-    """Return how many lines of a segment end between `offset` and `size`."""
-    lines = 0
-    with path.open("rb") as file:
-        file.seek(offset)
-        while offset < size and (data := file.read(min(_CHUNK, size - offset))):
-            lines += data.count(b"\n")
-            offset += len(data)
-    return lines
-
-
 def unfinished(directory: Path) -> list[Interception]:
     """Return the interceptions that began and did not end, as the segments tell it.
 

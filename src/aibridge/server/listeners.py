@@ -42,7 +42,9 @@ def reachable(bound: socket.socket) -> Address:
 @contextlib.asynccontextmanager
 async def metrics_server(address: Address, metrics: Callable[[], bytes]) -> AsyncIterator[None]:
     """A second listener that serves nothing but the metrics."""
-    config = uvicorn.Config(metrics_app(metrics), ws="none", lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        metrics_app(metrics), ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # the first server's
     task = asyncio.create_task(server.serve([listener(address)]))

@@ -198,7 +198,10 @@ async def _repeated(seconds: float, work: Callable[[], Awaitable[None]]) -> Asyn
     async def repeat() -> None:
         while True:
             await asyncio.sleep(seconds)
-            await work()
+            try:
+                await work()
+            except Exception:  # noqa: BLE001 (whatever it is: the next time it may work, and the rest must go on)
+                _log.exception("what is done every %g s failed", seconds)
 
     task = asyncio.create_task(repeat())
     try:

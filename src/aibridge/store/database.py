@@ -1,7 +1,7 @@
 """One database: how it is opened, and the two kinds of transaction there are.
 
-SQLite as it should be for a server: WAL (readers and the writer do not wait for each other), `synchronous=NORMAL` (a
-transaction may be lost with the power, never the database; the journal repeats it), a busy timeout, foreign keys.
+SQLite as it should be for a server: WAL (readers and the writer do not wait for each other), `synchronous=FULL` (what
+is committed survives the power: the journal forgets what it has shipped), a busy timeout, foreign keys.
 See https://sqlite.org/wal.html and https://sqlite.org/pragma.html.
 """
 
@@ -27,7 +27,7 @@ _WRITES = "aibridge_writes"
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
     "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
+    "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
 
