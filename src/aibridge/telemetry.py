@@ -1,7 +1,8 @@
 """What the gateway shows of itself: Prometheus metrics and, on request, one JSON line per record.
 
 Counting on the hot path is a dictionary and an integer; everything else happens when somebody scrapes. The names are
-those of the system whose dashboards exist already, plus `rejections_total`, which it does not have. Labels that callers
+those of the system whose dashboards exist already, plus rejections, connections, permits and the journal, which it does
+not have. An interception that its client or a stop ended counts as failed there, and so here. Labels that callers
 choose (models, user agents) are bounded: past `MOST_SERIES` new combinations are counted under `other`.
 """
 

@@ -14,7 +14,9 @@ def text(url: str, token: str | None, providers: Sequence[Provider], *, demo: bo
         )
     else:
         lines += [f"  {provider.name}: {provider.origin}" for provider in providers]
-    if token is not None:
+    if not demo and not providers:
+        lines.append("The AI routes are switched off (--aibridge-enabled).")
+    elif token is not None:
         call = _demo_call(url, token) if demo else _real_call(url, token, providers)
         lines += ["", *_first_steps(url, token, call)]
     return "\n".join(lines)

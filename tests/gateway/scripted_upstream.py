@@ -175,3 +175,13 @@ def answering_then(fate: Fate, *parts: bytes, pause: float = 0.005) -> Script:
 async def silence(incoming: Incoming) -> None:
     """Never answer."""
     await asyncio.Event().wait()
+
+
+def beginning(*pieces: bytes) -> Script:
+    """Send these bytes, and then nothing more."""
+
+    async def script(incoming: Incoming) -> None:
+        await answering(*pieces, pause=0.002)(incoming)
+        await silence(incoming)
+
+    return script

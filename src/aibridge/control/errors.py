@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aibridge.domain.errors import BadRequest, CallError, InternalError, RouteNotSupported, Unauthenticated
-from aibridge.overload.retry import hint, retry_headers
+from aibridge.domain.errors import BadRequest, CallError, InternalError, RateLimited, RouteNotSupported, Unauthenticated
+from aibridge.overload.retry import hint, rate_headers, retry_headers
 from aibridge.store.database import DatabaseUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -72,6 +72,8 @@ async def answer(request: Request, error: Exception) -> Response:
 def _refusal(error: CallError) -> Response:
     validations = error.validations if isinstance(error, InvalidQuery) else []
     headers = {} if error.retry_after is None else _retry_headers(error.retry_after)
+    if isinstance(error, RateLimited) and error.rejection is not None:
+        headers = dict(rate_headers(error.rejection, hint(error.rejection.retry_after, random.random())))  # noqa: S311
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"  # RFC 9110, 11.6.1: a 401 names a scheme
     body = ErrorBody(message=error.message, detail=error.detail, validations=validations)

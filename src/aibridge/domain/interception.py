@@ -61,9 +61,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     status: Status
     http_status: int | None = None
-    """The status code the client was given, absent when it left before one was known."""
+    """The status code the client was given, absent when it left before there was one."""
     error: str | None = None
-    """The `code` of the error (see `domain.errors`), or the provider's own error type; absent when all went well."""
+    """What went wrong, absent when nothing did.
+
+    The `code` of one of `domain.errors`; the provider's own error type, or `http_NNN` where it gave none;
+    `client_gone`; `interrupted`.
+    """
     first_byte_at: int | None = None
     """When the first byte of the provider's answer arrived."""
     ended_at: int

@@ -15,10 +15,7 @@ from aibridge.wire.dialect import Reading, View
 
 
 class RequestBody:
-    """The body of a request, on its way in.
-
-    The protocol feeds it as bytes come; one layer reads it, once. Over `maximum` bytes it fails with `BodyTooLarge`.
-    """
+    """The body of a request, on its way in: fed by the protocol, read by one layer, once; at most `maximum` bytes."""
 
     __slots__ = ("_before_reading", "_error", "_maximum", "_parts", "_reader", "complete", "received")
 
@@ -189,8 +186,7 @@ class Reply:
         self._chunked = False
         self._source: Source | None = None
         self._drained: asyncio.Future[None] | None = None
-        self.gone = False
-        """Whether the client has left: its call is being cancelled, and until it is, bytes may still come."""
+        self.gone = False  # the client has left; until its call is cancelled, bytes may still come
         self.keep_alive = keep_alive
         self.may_chunk = may_chunk
         self.paused = False
@@ -230,7 +226,7 @@ class Reply:
         self._held = part
 
     def finish(self) -> None:
-        """Send what is held and end the body. For the edge alone, after the layers."""
+        """Send what is held and end the body. For the edge alone."""
         held = self._held
         self.sent += len(held)
         if self._chunked:
@@ -248,7 +244,7 @@ class Reply:
         """End a response that has started and cannot be completed.
 
         A last event where the dialect has one, then a connection that closes without ending the body, so that no client
-        takes it for whole. A body that ends with its connection is ended by a reset.
+        takes it for whole. A body that is not chunked is ended by a reset.
         """
         self.keep_alive = False
         if not self._chunked:

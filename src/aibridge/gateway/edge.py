@@ -39,6 +39,8 @@ def response(error: CallError, dialect: Dialect, request_id: str, *, keep_alive:
         b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
         % (len(body), request_id.encode()),
     ]
+    if error.status == HTTPStatus.UPGRADE_REQUIRED:
+        lines.append(b"upgrade: HTTP/1.1\r\n")  # RFC 9110, 15.5.22
     for name, value in _retry(error, luck):
         lines.append(f"{name}: {value}\r\n".encode())
     lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")

@@ -261,7 +261,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if now < self._stalled_since + STALL_DEADLINE:
                 return self._stalled_since + STALL_DEADLINE
             self.transport.abort()
-        elif self.outgoing is None and self.last:
+        elif self.outgoing is None and self.last and not self._handed_over:
             if now < self.since + LINGER:
                 return self.since + LINGER
             self.transport.abort()

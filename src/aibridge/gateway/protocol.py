@@ -134,10 +134,10 @@ class GatewayProtocol(GuardedProtocol):
             return
         if error is None:
             reply.finish()
-            if not call.route.recorded:
-                self.gateway.telemetry.passed_through(call.method.decode(), call.route.provider.name, call.route.path)
         else:
             self._answer(call, reply, error)
+        if not call.route.recorded and not isinstance(error, Refused):
+            self.gateway.telemetry.passed_through(call.method.decode(), call.route.provider.name, call.route.path)
         self._forget()
         self.rest(keep_alive=reply.keep_alive)
 

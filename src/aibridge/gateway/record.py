@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Protocol
 
 from aibridge.domain.actor import Actor
@@ -63,9 +64,12 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 error, http_status = failure.code, failure.status
                 raise
             except asyncio.CancelledError:
-                status = Status.INTERRUPTED if call.stopping else Status.CANCELLED
-                error = "interrupted" if call.stopping else "client_gone"
-                http_status = None
+                if call.stopping:
+                    status, error, http_status = Status.INTERRUPTED, "interrupted", HTTPStatus.SERVICE_UNAVAILABLE
+                elif reply.reading is not None and reply.reading.whole:  # it left, but not before it had everything
+                    status, error, http_status = _answered(reply)
+                else:
+                    status, error, http_status = Status.CANCELLED, "client_gone", None
                 raise
             finally:
                 seconds = clock() - call.started

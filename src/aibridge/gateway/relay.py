@@ -5,6 +5,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from aibridge.domain.actor import Actor
+from aibridge.domain.errors import UpstreamBroke
 from aibridge.domain.provider import Origin, Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler, Reply
 from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider
@@ -20,7 +21,7 @@ STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".enc
 
 
 def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: bool = False) -> Handler:
-    """Build the handler. `total` is how long a call may take as a whole, in seconds."""
+    """Build the handler. `total` is how long a call may take until the provider's answer is whole, in seconds."""
 
     async def relayed(call: Call, reply: Reply) -> None:
         exchange = Exchange(call, reply)
@@ -41,6 +42,8 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
                 connection = await pool.connect()
         finally:
             reply.reading = exchange.reader.finish() if exchange.reader is not None else None
+        if exchange.ended_without_an_end:
+            raise UpstreamBroke("The provider's stream ended before it was complete.")
         if reply.paused:
             await reply.drained()
 
@@ -50,12 +53,19 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
 class Exchange:
     """Takes an answer as it comes, gives it to the client first and to the reader of usage second."""
 
-    __slots__ = ("_call", "_reply", "reader")
+    __slots__ = ("_call", "_reply", "_unframed", "reader")
 
     def __init__(self, call: Call, reply: Reply) -> None:
         self._call = call
         self._reply = reply
+        self._unframed = False
         self.reader: UsageReader | None = None
+
+    @property
+    def ended_without_an_end(self) -> bool:
+        """Whether a stream that only its connection's end could end did not say itself that it is complete."""
+        reading = self._reply.reading
+        return self._unframed and reading is not None and not reading.whole and reading.error is None
 
     def answered(self, status: int, headers: Headers, content_length: int | None) -> None:
         """The head is here: prepare ours."""
@@ -77,6 +87,8 @@ class Exchange:
         else:
             reply.keep_alive = False
         head.append(b"\r\n" if reply.keep_alive else b"connection: close\r\n\r\n")
+        readable_stream = streaming and status < HTTPStatus.BAD_REQUEST and b"content-encoding" not in fields
+        self._unframed = readable_stream and content_length is None and b"transfer-encoding" not in fields
         chunked = content_length is None and reply.may_chunk
         reply.begin(status, b"".join(head), chunked=chunked, streaming=streaming)
 

@@ -264,8 +264,8 @@ class Connection(asyncio.Protocol):
         """What the watchdog asks: is anything overdue, and if not, when to look again."""
         if self._sink is None:
             due = self._idle_since + IDLE_LIMIT
-            if now >= due and not self.closed:
-                self._transport.close()
+            if now >= due:
+                self.abort()  # nothing is under way; `close` would let TLS wait, and the pool hand it out meanwhile
             return due if now < due else None
         due, overdue = self._next_deadline()
         if now < due:

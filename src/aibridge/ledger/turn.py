@@ -1,13 +1,18 @@
 """What began and ended in one turn of the event loop, written with one system call."""
 
+import logging
 from collections.abc import Callable
 
 from aibridge.domain.interception import Ending, Interception
 from aibridge.ledger.journal import Journal
 
+_log = logging.getLogger(__name__)
+
 
 class Turn:
     """Gathers records until the turn of the loop is over, writes them together, and then says so.
+
+    While the disk refuses, the records wait in memory (`Journal`), and whoever waits for them is told all the same.
 
     `soon` runs a function when the turn is over: `loop.call_soon`. At 32 calls in flight a write holds about ten
     records; a call alone costs one write, as it would without this.
@@ -55,6 +60,12 @@ class Turn:
         started, self._started = self._started, []
         ended, self._ended = self._ended, []
         waiting, self._waiting = self._waiting, []
-        self._journal.write(started, ended)
+        try:
+            self._journal.write(started, ended)
+        except Exception:  # noqa: BLE001 (a record that cannot be written must not hold up those who wait)
+            _log.exception("%d records could not be written", len(started) + len(ended))
         for then in waiting:
-            then()
+            try:
+                then()
+            except Exception:  # noqa: BLE001 (nor may one of them hold up the others)
+                _log.exception("what was to follow a record failed; the others of its turn go on")

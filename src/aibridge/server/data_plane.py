@@ -1,10 +1,12 @@
 """The data plane, put together from the settings: which providers, which limits, which layers."""
 
 import asyncio
+import contextlib
 import resource
 from collections.abc import Callable, MutableMapping, Sequence
 from time import monotonic, time
 
+from aibridge.domain.errors import RateLimited
 from aibridge.domain.provider import Origin, Provider, ProviderKind
 from aibridge.domain.snapshot import Snapshot
 from aibridge.gateway.body import body, content
@@ -35,6 +37,7 @@ MOST_KEYS = 100_000
 """Callers whose rate is kept apart; see `Keyed` for what happens above."""
 STRANGERS_LIMIT = 10
 """Failed attempts a second and address. A stale client makes a few a minute; an office may have many of them."""
+_PLENTY_OF_FILES = 1 << 20
 _RESERVED_FILES = 128
 """File descriptors for all that is not a call: listeners, journal, database, connections about to be refused."""
 
@@ -52,7 +55,10 @@ class DataPlane:
     def stranger(self, peer: str, headers: Headers) -> Rejection | None:
         """Count an attempt without a valid token; answer when there were too many from its address."""
         now = monotonic()
-        return self.strangers.get(address_group(self.gateway.address_of(peer, headers)), now).take(now)
+        rejection = self.strangers.get(address_group(self.gateway.address_of(peer, headers)), now).take(now)
+        if rejection is not None:
+            self.telemetry.refused(rejection.limit, RateLimited.code)
+        return rejection
 
     async def interrupt(self) -> None:
         """End every call that is still running; each tells its client and is recorded as interrupted."""
@@ -106,8 +112,11 @@ def build(
         idle=settings.idle_timeout,
         total=settings.total_timeout,
     )
-    maximum = _most_connections()
-    plane.pools = {p.origin: Pool(p.origin, deadlines, maximum=maximum) for p in providers}
+    origins = {provider.origin for provider in providers}
+    maximum = max(
+        64, (_raised_file_limit() - _RESERVED_FILES) // (2 * len(origins) or 1)
+    )  # each call has a client's too
+    plane.pools = {origin: Pool(origin, deadlines, maximum=maximum) for origin in origins}
     concurrency = ConcurrencyLimiter(settings.max_concurrency, "concurrency") if settings.max_concurrency else None
     handlers = pipelines(
         drain=drain(lambda: plane.draining),
@@ -198,9 +207,10 @@ def _address_of(settings: Settings) -> Callable[[str, Headers], str]:
     return address_of
 
 
-def _most_connections() -> int:
-    """How many connections a provider may get: half of our files, since each call has a client's as well."""
+def _raised_file_limit() -> int:
+    """How many files this process may have open, after asking for as many as it may ask for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
+    with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(64, (hard - _RESERVED_FILES) // 2)
+        soft = hard
+    return soft if soft != resource.RLIM_INFINITY else _PLENTY_OF_FILES

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import monotonic, time
 from types import FrameType
 
@@ -17,6 +17,7 @@ import uvloop
 from aibridge import demo, welcome
 from aibridge.control.app import create_app
 from aibridge.control.dependencies import Dependencies
+from aibridge.domain.provider import Provider
 from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal, JournalLocked
 from aibridge.ledger.turn import Turn
@@ -47,12 +48,17 @@ def run(settings: Settings) -> int:
     """
     _log_to_stderr(structured=settings.structured_logging)
     try:
-        with contextlib.closing(Database.open(settings.database)) as database:
-            _guard_against_openness(settings.http_address, database)
-            uvloop.run(_serve(settings, database, listener(settings.http_address)))
+        providers = data_plane.configured(settings)
+        opened = Database.open(settings.database)
     except ValueError as problem:  # an option whose value only its room can judge
         return _cannot(problem, code=2)
-    except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, OSError) as problem:
+    except (DatabaseTooNew, DatabaseUnavailable, OSError) as problem:
+        return _cannot(problem, code=1)
+    try:
+        with contextlib.closing(opened) as database:
+            _guard_against_openness(settings.http_address, database)
+            uvloop.run(_serve(settings, providers, database, listener(settings.http_address)))
+    except (CannotStart, DatabaseUnavailable, JournalLocked, OSError) as problem:
         return _cannot(problem, code=1)
     return 0
 
@@ -77,12 +83,11 @@ def _guard_against_openness(address: Address, database: Database) -> None:
         )
 
 
-async def _serve(settings: Settings, database: Database, door: socket.socket) -> None:
+async def _serve(settings: Settings, providers: Sequence[Provider], database: Database, door: socket.socket) -> None:
     """Build the rooms and serve; on the way out each is closed, the newest first."""
     async with contextlib.AsyncExitStack() as rooms:
         journal, shipping = await rooms.enter_async_context(_ledger(settings))
-        providers = data_plane.configured(settings)
-        is_demo = not providers
+        is_demo = settings.enabled and not providers
         if is_demo:
             provider = await demo.start("127.0.0.1", 0)
             rooms.push_async_callback(provider.close)
