@@ -180,8 +180,9 @@ async def flood(client: Client) -> None:
         await asyncio.sleep(0.005)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_client_that_goes_on_sending_after_a_refusal_is_cut_off() -> None:
+def test_a_client_that_goes_on_sending_after_a_refusal_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "LINGER", SHORT)
+
     async def test() -> None:
         async with gateway() as world:
             client = await world.client()

@@ -1,14 +1,16 @@
 """The order of the layers, by name and, in the real composition, by what it makes of a call with several faults."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
-from gateway_world import World, gateway, run, until
+from gateway_world import MemoryJournal, World, gateway, run, until
 from layer_cases import Inside, a_call, a_reply, finished
 from raw_client import Answer
 from scripted_upstream import silence
 from vendor_samples import CHAT, MESSAGES, Sample
 
+from aibridge.domain.interception import Ending, Interception
 from aibridge.gateway.call import Call, Handler, Layer, Reply
 from aibridge.gateway.pipeline import Pipelines, compose, pipelines
 
@@ -201,6 +203,29 @@ def test_record_stands_before_relay_so_that_nothing_unrecorded_is_asked() -> Non
             assert world.upstream.requests == []
             world.journal.healthy = True
             assert (await world.call(world.request())).status == 200
+
+    run(test())
+
+
+def test_the_last_byte_leaves_when_the_end_is_written_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    write, finish = MemoryJournal.write, Reply.finish
+
+    def written(journal: MemoryJournal, started: Sequence[Interception], ended: Sequence[Ending]) -> bool:
+        order.extend(["begun"] * len(started) + ["ended"] * len(ended))
+        return write(journal, started, ended)
+
+    def finished_reply(reply: Reply) -> None:
+        order.append("last byte")
+        finish(reply)
+
+    monkeypatch.setattr(MemoryJournal, "write", written)
+    monkeypatch.setattr(Reply, "finish", finished_reply)
+
+    async def test() -> None:
+        async with gateway() as world:
+            assert (await world.call(world.request())).whole
+            assert order == ["begun", "ended", "last byte"]
 
     run(test())
 

@@ -199,6 +199,19 @@ def test_a_connection_that_has_just_been_poisoned_is_not_taken(monkeypatch: pyte
     run(test())
 
 
+def test_a_second_answer_in_the_same_read_reaches_nobody() -> None:
+    async def test() -> None:
+        async with gateway(answering(WHOLE + framed(b'{"poison":true}'))) as world:
+            client = await world.client()
+            for _ in range(3):
+                answer = await client.call(world.request())
+                assert b"poison" not in answer.raw
+                assert answer.body == CHAT.answer or answer.status == 502
+            assert len(world.upstream.lines) == 3
+
+    run(test())
+
+
 def test_bytes_that_nobody_asked_for_end_a_kept_connection() -> None:
     async def script(incoming: Incoming) -> None:
         incoming.send(WHOLE)
