@@ -5,7 +5,6 @@ from starlette.requests import Request
 from aibridge.control.dependencies import Dependencies
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import RateLimited, Unauthenticated
-from aibridge.domain.token import matches, token_id_of
 from aibridge.overload.caller import presented_token
 
 _WHERE = (
@@ -35,9 +34,7 @@ def _actor(request: Request, dependencies: Dependencies) -> Actor:
     text = presented_token(request.headers.raw, request.scope["query_string"])
     if text is None:
         raise Unauthenticated("No token was presented.", _WHERE)
-    known = dependencies.snapshot().tokens.get(token_id_of(text) or "")
-    if not matches(text, known) or known is None:
-        raise Unauthenticated("The token is not valid.", f"It is unknown or revoked. {_WHERE}")
-    if known.expires_at is not None and known.expires_at <= dependencies.clock():
-        raise Unauthenticated("The token is not valid.", f"It is expired. {_WHERE}")
-    return known.actor
+    actor = dependencies.snapshot().actor_of(text, dependencies.clock())
+    if actor is None:
+        raise Unauthenticated("The token is not valid.", f"It is unknown, expired or revoked. {_WHERE}")
+    return actor

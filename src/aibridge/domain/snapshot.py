@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from aibridge.domain.token import KnownToken
+from aibridge.domain.actor import Actor
+from aibridge.domain.token import KnownToken, matches, token_id_of
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,3 +15,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     tokens: Mapping[str, KnownToken] = {}
+
+    def actor_of(self, text: str, now: float) -> Actor | None:
+        """The actor whose token `text` is, when that token is in force at `now` (UTC seconds)."""
+        token_id = token_id_of(text)
+        known = None if token_id is None else self.tokens.get(token_id)
+        if not matches(text, known) or known is None:
+            return None
+        return known.actor if known.expires_at is None or now < known.expires_at else None

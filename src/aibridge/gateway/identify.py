@@ -4,7 +4,7 @@ from collections.abc import Callable, MutableMapping
 
 from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
-from aibridge.domain.token import PREFIX, matches, token_id_of
+from aibridge.domain.token import PREFIX
 from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.overload.caller import address_group
@@ -48,13 +48,12 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     def layer(handle: Handler) -> Handler:
         async def identified(call: Call, reply: Reply) -> None:
             presented = _presented(call.fields)
-            known = snapshot().tokens
+            known, now = snapshot(), wall_clock()
             for text in presented.values():
-                token_id = token_id_of(text)
-                token = None if token_id is None else known.get(token_id)
-                if matches(text, token) and token is not None and not _expired(token.expires_at, wall_clock):
-                    call.actor = token.actor
-                    used[token.actor.token_id] = call.started_at
+                actor = known.actor_of(text, now)
+                if actor is not None:
+                    call.actor = actor
+                    used[actor.token_id] = call.started_at
                     break
             if call.actor is None:
                 raise _stranger(call, presented, strangers, clock())
@@ -96,10 +95,6 @@ def _credential_in(name: bytes, value: bytes) -> str:
 def _own(headers: Headers) -> Headers:
     """The client's credential for the provider: as it came, and nothing that may hold a token of ours."""
     return [(name, value) for name, value in headers if name in OWN_CREDENTIAL_CARRIERS and _OUR_PREFIX not in value]
-
-
-def _expired(expires_at: float | None, wall_clock: Clock) -> bool:
-    return expires_at is not None and expires_at <= wall_clock()
 
 
 def _stranger(
