@@ -13,7 +13,7 @@ FRAMING_ALLOWED = 8
 """Bytes of a body's framing that each of its bytes excuses: a chunk of one byte has five."""
 
 _VERSIONS = ("1.1", "1.0")
-_UPGRADE_HEADERS = frozenset((b"connection", b"upgrade", b"http2-settings"))
+_UPGRADE_HEADERS = frozenset((b"upgrade", b"http2-settings"))
 
 
 def excess(url: bytes, headers: Headers, received: int) -> CallError | None:
@@ -49,7 +49,13 @@ def too_large() -> HeadersTooLarge:
 
 def without_upgrade(method: bytes, url: bytes, version: bytes, headers: Headers) -> bytes:
     """The head of a request again, without its wish for another protocol."""
-    lines = [b"%b: %b\r\n" % header for header in headers if header[0] not in _UPGRADE_HEADERS]
+    lines = []
+    for name, value in headers:
+        if name == b"connection":
+            kept = [token for token in value.split(b",") if token.strip().lower() not in _UPGRADE_HEADERS]
+            lines.append(b"connection: %b\r\n" % b",".join(kept))
+        elif name not in _UPGRADE_HEADERS:
+            lines.append(b"%b: %b\r\n" % (name, value))
     return b"".join((b"%b %b HTTP/%b\r\n" % (method, url, version), *lines, b"\r\n"))
 
 

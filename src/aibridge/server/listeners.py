@@ -12,6 +12,8 @@ from aibridge.options_kinds import Address
 
 BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
+SEND_BUFFER = 128 * 1024
+"""Bytes that the kernel holds for a client that does not read; left to itself, Linux holds megabytes."""
 
 
 class CannotStart(Exception):  # noqa: N818 (what it says)
@@ -28,9 +30,11 @@ def listener(address: Address) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         dualstack = family is socket.AF_INET6 and not address.host and socket.has_dualstack_ipv6()
-        return socket.create_server((host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=dualstack)
+        bound = socket.create_server((host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=dualstack)
     except OSError as error:
         raise CannotStart(f"cannot listen on {address}: {error.strerror or error}") from error
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # accepted sockets inherit it
+    return bound
 
 
 def reachable(bound: socket.socket) -> Address:
