@@ -200,7 +200,7 @@ def test_one_that_cannot_be_started_is_tried_again(
     async def scenario() -> None:
         with monkeypatch.context() as broken:
             broken.setattr(sys, "executable", str(tmp_path / "nothing"))
-            parent = Shipping(tmp_path, "sqlite:///x.db")
+            parent = Shipping(tmp_path, f"sqlite:///{tmp_path}/x.db")
             parent.start()
             await eventually(lambda: "has ended ([Errno 2]" in caplog.text)
         await eventually(lambda: parent._process is not None)
