@@ -143,10 +143,18 @@ class NotSupported(Refused):
 
 
 class AtCapacity(Refused):
-    """All permits are taken."""
+    """All permits, or all connections to the provider, are taken."""
 
     code = "at_capacity"
     status = 503
+
+    @classmethod
+    def caller(
+        cls, detail: str, *, rejection: Rejection | None = None, retry_after: float | None = None
+    ) -> "AtCapacity":
+        """What a caller is told, in the words that clients of other gateways know."""
+        message = "AI Bridge is currently at capacity. Please try again later."
+        return cls(message, detail, rejection=rejection, retry_after=retry_after)
 
 
 class Draining(Refused):

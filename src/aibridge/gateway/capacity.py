@@ -13,8 +13,7 @@ def capacity(limiter: ConcurrencyLimiter, clock: Clock) -> Layer:
         async def limited(call: Call, reply: Reply) -> None:
             permit = limiter.enter(clock())
             if isinstance(permit, Rejection):
-                raise AtCapacity(
-                    "AI Bridge is currently at capacity. Please try again later.",
+                raise AtCapacity.caller(
                     f"{permit.allowed:g} AI requests are in progress, as many as --aibridge-max-concurrency allows.",
                     rejection=permit,
                 )

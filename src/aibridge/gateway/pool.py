@@ -49,8 +49,7 @@ class Pool:
             AtCapacity: there are `maximum` connections already.
         """
         if self.open >= self.maximum:
-            raise AtCapacity(
-                "AI Bridge is currently at capacity. Please try again later.",
+            raise AtCapacity.caller(
                 f"All {self.maximum} connections to the provider are in use.",
                 retry_after=1.0,
             )

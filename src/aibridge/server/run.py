@@ -183,8 +183,7 @@ async def _ledger(settings: Settings) -> AsyncIterator[tuple[Journal, Shipping]]
     """The journal and the process that ships it; at the end everything is on the disk and, if it may be, shipped."""
     directory = settings.data_dir / "journal"
     shipping = Shipping(directory, settings.database)
-    loop = asyncio.get_running_loop()
-    journal = Journal.open(directory, now=_now(), schedule=loop.call_soon, notify=shipping.notify)
+    journal = Journal.open(directory, now=_now(), notify=shipping.notify)
     shipping.start()
     try:
         yield journal, shipping
