@@ -14,8 +14,8 @@ class Turn:
 
     While the disk refuses, the records wait in memory (`Journal`), and whoever waits for them is told all the same.
 
-    `soon` runs a function when the turn is over: `loop.call_soon`. At 32 calls in flight a write holds about ten
-    records; a call alone costs one write, as it would without this.
+    `soon` runs a function when the turn is over: `loop.call_soon`. The more calls end together, the fewer
+    writes each of them costs; a call alone costs one, as it would without this.
     """
 
     def __init__(self, journal: Journal, soon: Callable[[Callable[[], None]], object]) -> None:
