@@ -46,7 +46,7 @@ def pipelines(  # noqa: PLR0913 (a list of layers has as many entries as it has)
         drain,  # a gateway that is about to stop takes nothing new
         capacity,  # the cheapest refusal first: one comparison, before anything is looked at
         identify,  # who calls: without that no limit can be fair
-        pace,  # this caller's rate: a refusal here has cost two microseconds
+        pace,  # this caller's rate: a refusal here has cost no body and no record
         body,  # only now is the body waited for and peeked at
         record,  # from here on, every ending is written down
         guard,  # is the provider in a state to be asked?
