@@ -17,6 +17,7 @@ from aibridge.options_kinds import (
     DURATION,
     FILE,
     KEY,
+    NAMES,
     NETWORKS,
     PATH,
     SIZE,
@@ -41,6 +42,7 @@ from aibridge.options_sources import (
 __all__ = ["LOCATION", "OPTIONS", "Address", "Location", "OptionError", "Settings", "load", "locate", "warnings_about"]
 
 LIMITS = "Limits"
+BREAKERS = "Circuit breakers"
 ROUTES = "AI routes"
 PROVIDERS = "Providers"
 BOUNDS = "Deadlines and sizes"
@@ -76,6 +78,39 @@ OPTIONS = (
            minimum="0"),
     Option("aibridge", "limit_passthrough", TRUTH, "false", LIMITS,
            "Count pass-through calls against the limits, too."),
+    Option("aibridge", "queue_timeout", DURATION, "0s", LIMITS,
+           "How long a call may wait for a permit, fairly by actor; 0 = refused at once.", minimum="0s", maximum="10m"),
+    Option("aibridge", "queue_size", WHOLE, "1000", LIMITS,
+           "Calls that may wait for a permit at one time.", minimum="1", maximum="1000000"),
+    Option("aibridge", "adaptive_concurrency", TRUTH, "false", LIMITS,
+           "Find out how many calls a provider takes at once, from its refusals and the time to the first byte."),
+    Option("aibridge", "max_retries", WHOLE, "0", LIMITS,
+           "How often a call that failed before its first byte is sent again, within the retry budget.",
+           minimum="0", maximum="5"),
+    Option("aibridge", "retry_budget", WHOLE, "10", LIMITS,
+           "Retries allowed, in percent of calls.", minimum="0", maximum="100"),
+    Option("", "redis_url", TEXT, None, LIMITS,
+           "Redis or Valkey that several servers count in, for example redis://host:6379/0.", secret=True),
+    Option("aibridge", "circuit_breaker_enabled", TRUTH, "false", BREAKERS,
+           "Refuse calls to a provider and model that keep failing."),
+    Option("aibridge", "circuit_breaker_failure_threshold", WHOLE, "5", BREAKERS,
+           "Failures in a row that open a breaker; 0 = by ratio only.", minimum="0"),
+    Option("aibridge", "circuit_breaker_interval", DURATION, "10s", BREAKERS,
+           "The window over which calls and failures are counted.", minimum="1s", maximum="1h"),
+    Option("aibridge", "circuit_breaker_timeout", DURATION, "30s", BREAKERS,
+           "How long a breaker stays open before it lets probes through.", minimum="1s", maximum="1h"),
+    Option("aibridge", "circuit_breaker_max_requests", WHOLE, "3", BREAKERS,
+           "Probes that a breaker which may close lets through at one time.", minimum="1", maximum="1000"),
+    Option("aibridge", "circuit_breaker_failure_ratio", WHOLE, "50", BREAKERS,
+           "Failures in the window that open a breaker, in percent of its calls; 0 = off.", minimum="0", maximum="100"),
+    Option("aibridge", "circuit_breaker_slow_first_byte", DURATION, "0s", BREAKERS,
+           "A first byte later than this is slow; 0 = none is.", minimum="0s", maximum="1h"),
+    Option("aibridge", "circuit_breaker_slow_ratio", WHOLE, "80", BREAKERS,
+           "Slow calls in the window that open a breaker, in percent; 0 = off.", minimum="0", maximum="100"),
+    Option("aibridge", "circuit_breaker_minimum_calls", WHOLE, "20", BREAKERS,
+           "Calls in the window below which no ratio counts.", minimum="1"),
+    Option("aibridge", "circuit_breaker_models", NAMES, None, BREAKERS,
+           "Patterns of models that have a breaker each, for example gpt-*,claude-*; the others of a provider share one."),
     Option("aibridge", "enabled", TRUTH, "true", ROUTES, "Serve the AI routes."),
     Option("aibridge", "allow_byok", TRUTH, "true", ROUTES, "Let callers bring their own provider key."),
     Option("aibridge", "send_actor_headers", TRUTH, "false", ROUTES,
@@ -101,6 +136,8 @@ OPTIONS = (
            "Largest request body; it is held in memory.", minimum="1B", maximum="1GiB"),
     Option("aibridge", "drain_timeout", DURATION, "30s", BOUNDS,
            "How long running calls may go on when the server is told to stop.", minimum="0s", maximum="1d"),
+    Option("", "workers", WHOLE, "1", SERVER, "Processes that serve; limits stay exact over all of them.",
+           minimum="1", maximum="64"),
     Option("", "http_address", ADDRESS, "127.0.0.1:4001", SERVER, "Where to listen."),
     Option("", "tls_cert_file", FILE, None, SERVER, "Certificate chain (PEM); serves TLS."),
     Option("", "tls_key_file", FILE, None, SERVER, "The certificate's private key (PEM)."),
@@ -135,6 +172,23 @@ class Settings(Location, frozen=True, kw_only=True):
     max_concurrency: int
     rate_limit: int
     limit_passthrough: bool
+    queue_timeout: float
+    queue_size: int
+    adaptive_concurrency: bool
+    max_retries: int
+    retry_budget: int
+    circuit_breaker_enabled: bool
+    circuit_breaker_failure_threshold: int
+    circuit_breaker_interval: float
+    circuit_breaker_timeout: float
+    circuit_breaker_max_requests: int
+    circuit_breaker_failure_ratio: int
+    circuit_breaker_slow_first_byte: float
+    circuit_breaker_slow_ratio: int
+    circuit_breaker_minimum_calls: int
+    circuit_breaker_models: tuple[str, ...]
+    workers: int
+    redis_url: str | None
     enabled: bool
     allow_byok: bool
     send_actor_headers: bool

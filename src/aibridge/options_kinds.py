@@ -190,6 +190,13 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in _line(text).split(","))
+    if not all(names):
+        raise ValueError("an empty name")
+    return names
+
+
 def _base_url(text: str) -> str:
     Provider.at("any", ProviderKind.OPENAI, text)
     return text
@@ -238,6 +245,14 @@ NETWORKS = Kind(
     allowed="networks such as 10.0.0.0/8 or fd00::/8, separated by commas, with no bits set beyond the prefix",
     type=tuple[str, ...],
     parse=_networks,
+    absent=(),
+    is_list=True,
+)
+NAMES = Kind(
+    metavar="NAMES",
+    allowed="names or patterns with * and ?, separated by commas",
+    type=tuple[str, ...],
+    parse=_names,
     absent=(),
     is_list=True,
 )

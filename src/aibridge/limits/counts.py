@@ -1,0 +1,111 @@
+"""What every place that counts can do. The data plane knows no more of them than this."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from aibridge.overload.outcome import Outcome
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One count that a call wants to add to: `cost` of the rule at place `rule`, for the subject `key`.
+
+    1.0 for what is counted by the call; an estimate for what is weighed.
+    """
+
+    rule: int
+    key: str
+    cost: float = 1.0
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How a call waits where it may wait: fairly between `group`s (organizations), then between `flow`s (actors).
+
+    `weight` is what it adds to its flow's recent use when it goes; `batch` calls go when no other waits.
+    """
+
+    flow: str
+    group: str = ""
+    weight: float = 1.0
+    batch: bool = False
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """No, for now: the first rule that said so, and when all of them will say yes.
+
+    `used` is what of the rule's amount is taken; `retry_after` is in seconds and exact for what is spent, an estimate
+    for what is held. `waited` is how long the call stood in a queue before it was refused, in seconds.
+    """
+
+    rule: int
+    key: str
+    used: float
+    retry_after: float
+    waited: float = 0.0
+
+
+class Held(msgspec.Struct, array_like=True):
+    """What a call took, until `settle`. `number` is its name at the place that counts, unique while held.
+
+    `asks` are those that were counted. `shadows` are the rules in shadow mode that would have refused; nothing was
+    taken of those.
+    """
+
+    number: int
+    asks: tuple[Ask, ...]
+    shadows: tuple[int, ...] = ()
+    waited: float = 0.0
+
+
+class Present(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How much of a rule one subject uses now, in the rule's unit."""
+
+    rule: int
+    key: str
+    used: float
+
+
+class Counts(Protocol):
+    """A place that counts, for a fixed sequence of rules. For one event loop."""
+
+    on_trip: Callable[[str, float], None]
+    """Called when another process says that a breaker opened, with its name and the seconds left; 0.0 for a reset."""
+
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+        """Take all that is asked for, or nothing.
+
+        Rules in shadow mode never refuse. A call that only lacks what is held waits where the rule has a queue and
+        `place` is given. Cancelled while it waits, it holds nothing. Never raises otherwise: a place that cannot be
+        reached decides by what it knows.
+        """
+        ...
+
+    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome) -> None:
+        """Give back what is held and correct what was weighed. Never waits, never raises; once for each `held`.
+
+        `costs` are the true costs, one for each of `held.asks`: 1.0 for a call that counts as one, 0.0 for one that
+        turned out not to count. `outcome` tells whether the call taught how long one is held.
+        """
+        ...
+
+    def full(self, rule: int, key: str) -> Refusal | None:
+        """What is known, without asking anybody, of a rule over what is held: that it has nothing left and no queue."""
+        ...
+
+    async def present(self, most: int) -> list[Present]:
+        """The present use of each rule: of each, the `most` subjects that use it most."""
+        ...
+
+    def tripped(self, breaker: str, seconds: float) -> None:
+        """Tell the others that a breaker opened, and for how long it stays open; 0.0 for a reset. Never waits."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """Whether counts are shared as they should be: false while a place that cannot be reached is stood in for."""
+        ...
+
+    async def close(self) -> None:
+        """Give back everything and end."""
+        ...
