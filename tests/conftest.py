@@ -1,10 +1,19 @@
-"""Which tests run: those of `e2e` need large downloads, and are asked for."""
+"""Which tests run, and what they tell at the end.
 
+Those of `e2e` need large downloads, and are asked for. Those of `reliability` each keep a promise with a number in it:
+the scorecard at the end of a run shows the numbers that it saw.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+Told = Callable[[int, str], None]
+"""Tells what was measured: the row of the scorecard, and a line with the number and its target."""
+
 _E2E = Path(__file__).with_name("e2e")
+_SCORECARD = "scorecard"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,3 +25,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if _E2E in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="make e2e runs this"))
+
+
+@pytest.fixture
+def scorecard(record_property: Callable[[str, object], None]) -> Told:
+    """Tell what was measured."""
+    return lambda row, line: record_property(_SCORECARD, f"{row:>3}  {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the rows that this run has measured, in their order."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    rows = {str(value) for report in reports for key, value in report.user_properties if key == _SCORECARD}
+    if rows:
+        terminalreporter.section("scorecard")
+        for row in sorted(rows):
+            terminalreporter.write_line(row)

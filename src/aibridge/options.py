@@ -10,7 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
+import yaml
 
+from aibridge.domain.price import Price
+from aibridge.domain.rule import Rule
+from aibridge.limits.written import KEYS, Written, written_in
 from aibridge.options_kinds import (
     ADDRESS,
     BASE_URL,
@@ -31,10 +35,11 @@ from aibridge.options_kinds import (
 from aibridge.options_sources import (
     Given,
     Resolved,
+    document,
+    from_document,
     from_environment,
     from_fallback,
     from_flags,
-    read_config,
     settle,
     unknown_variables,
 )
@@ -110,7 +115,7 @@ OPTIONS = (
     Option("aibridge", "circuit_breaker_minimum_calls", WHOLE, "20", BREAKERS,
            "Calls in the window below which no ratio counts.", minimum="1"),
     Option("aibridge", "circuit_breaker_models", NAMES, None, BREAKERS,
-           "Patterns of models that have a breaker each, for example gpt-*,claude-*; the others of a provider share one."),
+           "Patterns of models that have a breaker each, for example gpt-*,claude-*; a provider's others share one."),
     Option("aibridge", "enabled", TRUTH, "true", ROUTES, "Serve the AI routes."),
     Option("aibridge", "allow_byok", TRUTH, "true", ROUTES, "Let callers bring their own provider key."),
     Option("aibridge", "send_actor_headers", TRUTH, "false", ROUTES,
@@ -167,7 +172,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(Location, frozen=True, kw_only=True):
-    """All options, decided. One field per row of the table; durations in seconds, sizes in bytes."""
+    """All options, decided: a field for each row of the table, durations in seconds and sizes in bytes; and limits."""
 
     max_concurrency: int
     rate_limit: int
@@ -209,6 +214,9 @@ class Settings(Location, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...]
     prometheus_address: Address | None
     config: Path | None
+    limits: tuple[Rule, ...]
+    """Those of the file; `limits.rules.rules_of` has all."""
+    prices: tuple[Price, ...]
     sources: Mapping[str, str]
     """What decided each field: `flag --…`, `environment …`, `file …, line …, key …` or `default`."""
 
@@ -221,13 +229,20 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
     Raises:
         OptionError: something is given wrongly.
     """
-    decided = _decide(OPTIONS, flags, environ)
+    path, root = _config(flags, environ)
+    decided = _decide(OPTIONS, flags, environ, path, root)
     values = {field: resolved.value for field, resolved in decided.items()}
     if (values["tls_cert_file"] is None) != (values["tls_key_file"] is None):
         given, missing = ("cert", "key") if values["tls_cert_file"] else ("key", "cert")
         source = decided[f"tls_{given}_file"].source
         raise OptionError(f"--tls-{given}-file (from {source}) needs --tls-{missing}-file, too; TLS takes both")
-    return Settings(**values, sources={field: resolved.source for field, resolved in decided.items()})
+    written = written_in(path, root) if path else Written()
+    return Settings(
+        **values,
+        limits=written.rules,
+        prices=written.prices,
+        sources={field: resolved.source for field, resolved in decided.items()},
+    )
 
 
 def locate(flags: Mapping[str, str], environ: Mapping[str, str]) -> Location:
@@ -236,7 +251,7 @@ def locate(flags: Mapping[str, str], environ: Mapping[str, str]) -> Location:
     Raises:
         OptionError: see `load`.
     """
-    decided = _decide(LOCATION, flags, environ)
+    decided = _decide(LOCATION, flags, environ, *_config(flags, environ))
     return Location(data_dir=decided["data_dir"].value, database_url=decided["database_url"].value)
 
 
@@ -245,9 +260,20 @@ def warnings_about(environ: Iterable[str]) -> list[str]:
     return unknown_variables(environ, OPTIONS)
 
 
-def _decide(options: Iterable[Option], flags: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Resolved]:
+def _config(flags: Mapping[str, str], environ: Mapping[str, str]) -> tuple[Path | None, yaml.Node | None]:
+    """The YAML file and its root. Read once: it may be a pipe."""
     path = _decide_one(CONFIG, flags, environ, {}).value
-    config = read_config(path, OPTIONS) if path else {}
+    return path, document(path) if path else None
+
+
+def _decide(
+    options: Iterable[Option],
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    path: Path | None,
+    root: yaml.Node | None,
+) -> dict[str, Resolved]:
+    config = from_document(path, root, OPTIONS, KEYS) if path else {}
     return {option.field: _decide_one(option, flags, environ, config) for option in options}
 
 

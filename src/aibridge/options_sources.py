@@ -78,42 +78,53 @@ def _with_companions(option: Option, names: Sequence[str], suffix: str) -> list[
     return plain + [(name + suffix, True) for name in names] if option.secret else plain
 
 
-def read_config(path: Path, options: Iterable[Option]) -> dict[str, list[Given]]:
-    """What a YAML file says, by the option's field.
+def from_document(
+    path: Path, root: yaml.Node | None, options: Iterable[Option], others: Iterable[str] = ()
+) -> dict[str, list[Given]]:
+    """What a YAML file says, by the option's field; `others` are top-level keys that somebody else reads.
 
     Scalars are taken as they are written, never as YAML would guess them: a key of digits stays text.
 
     Raises:
-        OptionError: the file cannot be read, is not YAML, or has a key that is no option.
+        OptionError: the file has a key that is no option.
     """
     known = {key: (option, is_file) for option in options for key, is_file in yaml_names(option)}
     given: dict[str, list[Given]] = {}
-    for key, node in _entries(path, known):
+    for key, node in _entries(path, root, known, tuple(others)):
         place = f"file {path}, line {node.start_mark.line + 1}, key {key}"
         option, is_file = known[key]
         given.setdefault(option.field, []).append(Given(_text(option, node, place), place, is_file))
     return given
 
 
-def _entries(path: Path, known: Iterable[str]) -> list[tuple[str, yaml.Node]]:
+def _entries(
+    path: Path, root: yaml.Node | None, known: Iterable[str], others: tuple[str, ...]
+) -> list[tuple[str, yaml.Node]]:
     """The file's keys, joined by dots, with what stands there; a section is opened, an option is not."""
     entries: list[tuple[str, yaml.Node]] = []
     sections = {key.partition(".")[0] for key in known if "." in key}
-    for name, node, place in _pairs(path, _document(path)):
+    for name, node, place in pairs(path, root):
+        if name in others:
+            continue
         if name in known:
             entries.append((name, node))
         elif name in sections:
-            for inner, value, inner_place in _pairs(path, node, name):
+            for inner, value, inner_place in pairs(path, node, name):
                 key = f"{name}.{inner}"
                 if key not in known:
-                    raise OptionError(f"{inner_place}: unknown option{_did_you_mean(key, known)}")
+                    raise OptionError(f"{inner_place}: unknown option{did_you_mean(key, known)}")
                 entries.append((key, value))
         else:
-            raise OptionError(f"{place}: unknown option{_did_you_mean(name, known)}")
+            raise OptionError(f"{place}: unknown option{did_you_mean(name, [*known, *others])}")
     return entries
 
 
-def _document(path: Path) -> yaml.Node | None:
+def document(path: Path) -> yaml.Node | None:
+    """The root of a YAML file, every scalar in it as it is written.
+
+    Raises:
+        OptionError: the file cannot be read, or is not YAML.
+    """
     # The parser's own message can quote the file, and with it a secret: only the place is told.
     try:
         return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
@@ -127,8 +138,12 @@ def _document(path: Path) -> yaml.Node | None:
         raise OptionError(f"file {path} is not valid YAML in UTF-8") from None
 
 
-def _pairs(path: Path, node: yaml.Node | None, section: str = "") -> list[tuple[str, yaml.Node, str]]:
-    """A mapping's keys and values, each with its place in the file."""
+def pairs(path: Path, node: yaml.Node | None, section: str = "") -> list[tuple[str, yaml.Node, str]]:
+    """A mapping's keys and values, each with its place in the file.
+
+    Raises:
+        OptionError: it is no mapping.
+    """
     if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
         return []
     if not isinstance(node, yaml.MappingNode):
@@ -156,13 +171,14 @@ def unknown_variables(environ: Iterable[str], options: Iterable[Option]) -> list
     """One line for each environment variable that looks like an option of ours and is none."""
     known = [name for option in options for name, _ in variable_names(option)]
     return [
-        f"environment {name}: unknown option, ignored{_did_you_mean(name, known)}"
+        f"environment {name}: unknown option, ignored{did_you_mean(name, known)}"
         for name in sorted(environ)
         if name.startswith(_PREFIXES) and name not in known
     ]
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a complaint about a name that nobody knows: the nearest one that is known, if any is near."""
     # Names are compared without what many start with: it would make any two of them look alike.
     prefix, end = _split(name)
     ends: dict[str, str] = {}
@@ -190,7 +206,7 @@ def settle(option: Option, source: Sequence[Given]) -> Resolved:
     value = _value(option, first)
     for other in source[1:]:
         if _value(option, other) != value:
-            shown = "" if option.secret else f" ({_quoted(first.text)} and {_quoted(other.text)})"
+            shown = "" if option.secret else f" ({quoted(first.text)} and {quoted(other.text)})"
             raise OptionError(f"{option.flag}: {first.source} and {other.source} have different values{shown}")
     return Resolved(value, first.source)
 
@@ -204,12 +220,12 @@ def _value(option: Option, given: Given) -> Any:  # noqa: ANN401 -- see Option.p
     try:
         return option.parse(text)
     except ValueError:
-        shown = "the value" if option.secret else _quoted(text)
+        shown = "the value" if option.secret else quoted(text)
         raise OptionError(f"{option.flag}: {shown} from {source} is not allowed; allowed: {option.allowed}") from None
 
 
 def _read_secret(option: Option, given: Given) -> str:
-    place = f"{option.flag}: file {_quoted(given.text)} named by {given.source}"
+    place = f"{option.flag}: file {quoted(given.text)} named by {given.source}"
     try:
         with Path(given.text).expanduser().open(encoding="utf-8") as file:
             text = file.read(_LONGEST_SECRET + 1)
@@ -222,7 +238,7 @@ def _read_secret(option: Option, given: Given) -> str:
     return text.removesuffix("\n")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Text in double quotes on one line, without what a URL in it says before the @."""
     head, mark, tail = text.partition("://")
     userinfo, at, rest = tail.rpartition("@")

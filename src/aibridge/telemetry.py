@@ -8,9 +8,9 @@ choose (models, user agents) are bounded: past `MOST_SERIES` new combinations ar
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -35,13 +35,13 @@ class Counter:
         self.name = name
         self.text = text
         self.labels = labels
-        self._values: dict[tuple[str, ...], int] = {}
+        self._values: dict[tuple[str, ...], float] = {}
 
-    def add(self, values: tuple[str, ...]) -> None:
-        """Add one to a combination of label values."""
+    def add(self, values: tuple[str, ...], number: float = 1) -> None:
+        """Add to a combination of label values."""
         if values not in self._values and len(self._values) >= MOST_SERIES:
             values = (OTHER,) * len(values)
-        self._values[values] = self._values.get(values, 0) + 1
+        self._values[values] = self._values.get(values, 0) + number
 
     def collected(self) -> Metric:
         """For Prometheus."""
@@ -67,19 +67,77 @@ class Series:
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
-    """A number that is read when somebody scrapes: the values of `labels`, and the number, of each series."""
+    """A number that is read when somebody scrapes: the values of `labels`, and the number, of each series.
+
+    Series past `MOST_SERIES` are left out, since there is no sum of them that would mean something.
+    """
 
     name: str
     text: str
     labels: tuple[str, ...] = ()
     read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
 
+    def collected(self) -> Metric:
+        """For Prometheus."""
+        family = GaugeMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
+        for values, number in islice(self.read(), MOST_SERIES):
+            family.add_metric(values, number)
+        return family
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that only grows and is read when somebody scrapes; the rest is as with `Gauge`, but nothing is lost."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+    read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+
+    def collected(self) -> Metric:
+        """For Prometheus."""
+        counter = Counter(self.name, self.text, self.labels)
+        for values, number in self.read():
+            counter.add(values, number)
+        return counter.collected()
+
+
+class Distribution(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds by size, read when somebody scrapes; the rest is as with `Tally`.
+
+    Of each series: the values of `labels`, how many fell into each bucket (the last is for what is above all `bounds`),
+    and the sum of the seconds. Series of the same values are added up.
+    """
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...]
+    read: Callable[[], Iterable[tuple[tuple[str, ...], Sequence[int], float]]]
+
+    def collected(self) -> Metric:
+        """For Prometheus, which wants each bucket with all that are below it."""
+        found: dict[tuple[str, ...], tuple[Sequence[int], float]] = {}
+        for values, counts, seconds in self.read():
+            key = values if values in found or len(found) < MOST_SERIES else (OTHER,) * len(values)
+            before = found.get(key)
+            if before is None:
+                found[key] = counts, seconds
+            else:
+                found[key] = [a + b for a, b in zip(before[0], counts, strict=True)], before[1] + seconds
+        family = HistogramMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
+        names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
+        for values, (counts, seconds) in found.items():
+            family.add_metric(values, list(zip(names, accumulate(counts), strict=True)), seconds)
+        return family
+
 
 class Telemetry:
-    """The metrics of one process. `gauges` are read from the rooms that know them."""
+    """The metrics of one process. `gauges`, `tallies` and `distributions` are read from the rooms that know them."""
 
     def __init__(self, *, structured_logging: bool = False) -> None:
         self.gauges: list[Gauge] = []
+        self.tallies: list[Tally] = []
+        self.distributions: list[Distribution] = []
         self._structured = structured_logging
         self._series: dict[tuple[str, ...], Series] = {}
         self._pass_through = Counter("passthrough", "Calls passed through.", ("method", "provider", "route"))
@@ -147,11 +205,9 @@ class Telemetry:
         yield from self._interceptions()
         yield self._pass_through.collected()
         yield self._rejections.collected()
-        for gauge in self.gauges:
-            family = GaugeMetricFamily(PREFIX + gauge.name, gauge.text, labels=gauge.labels)
-            for values, number in gauge.read():
-                family.add_metric(values, number)
-            yield family
+        yield from (gauge.collected() for gauge in self.gauges)
+        yield from (tally.collected() for tally in self.tallies)
+        yield from (distribution.collected() for distribution in self.distributions)
 
     def _interceptions(self) -> Iterator[Metric]:
         """The numbers of the series, added up by the labels that each metric has."""
@@ -167,7 +223,6 @@ class Telemetry:
         )
         in_flight: dict[tuple[str, str, str], int] = {}
         used: dict[tuple[str, str, str, str, str], int] = {}
-        durations: dict[tuple[str, str], tuple[list[int], float]] = {}
         for (client, actor, model, provider, route), series in self._series.items():
             for status, number in (("completed", series.completed), ("failed", series.failed)):
                 if number:
@@ -183,11 +238,6 @@ class Telemetry:
                     used[labels] = used.get(labels, 0) + number
             place = (model, provider, route)
             in_flight[place] = in_flight.get(place, 0) + series.in_flight
-            counts, seconds = durations.get((model, provider), ([0] * len(series.durations), 0.0))
-            durations[model, provider] = (
-                [a + b for a, b in zip(counts, series.durations, strict=True)],
-                seconds + series.seconds,
-            )
         for labels, number in used.items():
             tokens.add_metric(labels, number)
         running = GaugeMetricFamily(
@@ -195,18 +245,14 @@ class Telemetry:
         )
         for place, number in in_flight.items():
             running.add_metric(place, number)
-        yield from (ended, tokens, running, _histogram(durations))
-
-
-def _histogram(durations: Mapping[tuple[str, str], tuple[list[int], float]]) -> Metric:
-    """How long interceptions took, as Prometheus wants it: each bucket with all that are below it."""
-    family = HistogramMetricFamily(
-        PREFIX + "interceptions_duration_seconds", "How long interceptions took.", labels=("model", "provider")
-    )
-    bounds = [*(f"{bound:g}" for bound in DURATION_BUCKETS), "+Inf"]
-    for labels, (counts, seconds) in durations.items():
-        family.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), seconds)
-    return family
+        durations = Distribution(
+            name="interceptions_duration_seconds",
+            text="How long interceptions took.",
+            labels=("model", "provider"),
+            bounds=DURATION_BUCKETS,
+            read=lambda: [((key[2], key[3]), series.durations, series.seconds) for key, series in self._series.items()],
+        )
+        yield from (ended, tokens, running, durations.collected())
 
 
 def _line(record_type: str, record: msgspec.Struct, interception_id: str | None = None) -> str:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aibridge.cli import cli, main
+from aibridge.domain.priority import Priority
 from aibridge.domain.token import is_well_formed, matches
 from aibridge.store import tokens, users
 from aibridge.store.database import Database
@@ -85,16 +86,31 @@ def test_a_new_token_as_json(shell: Shell) -> None:
     assert shell.json("tokens", "list")[0]["expires"] == made["expires"]
 
 
+def test_a_token_has_the_priority_it_is_made_with(shell: Shell) -> None:
+    made = shell.json("tokens", "create", "nightly", "--user", "ada", "--priority", "batch")
+    shell.run("tokens", "create", "laptop", "--user", "ada")
+
+    assert made["priority"] == "batch"
+    assert {row["name"]: row["priority"] for row in shell.json("tokens", "list")} == {
+        "nightly": "batch",
+        "laptop": "interactive",
+    }
+    assert {token.actor.priority for token in tokens.snapshot(shell.database).tokens.values()} == {
+        Priority.BATCH,
+        Priority.INTERACTIVE,
+    }
+
+
 def test_the_list_has_a_line_for_each_token(shell: Shell) -> None:
     made = shell.json("tokens", "create", "laptop", "--user", "ada", "--expires", "30d")
     shell.run("tokens", "revoke", made["id"], "--yes")
 
     heading, row = shell.run("tokens", "list").stdout.splitlines()
 
-    for column in ("ID", "USER", "NAME", "LAST FOUR", "CREATED", "LAST USED", "EXPIRES", "REVOKED"):
+    for column in ("ID", "USER", "NAME", "LAST FOUR", "PRIORITY", "CREATED", "LAST USED", "EXPIRES", "REVOKED"):
         assert column in heading
     (listed,) = shell.json("tokens", "list")
-    assert row.split()[:4] == [made["id"], "ada", "laptop", made["token"][-4:]]
+    assert row.split()[:5] == [made["id"], "ada", "laptop", made["token"][-4:], "interactive"]
     for instant in ("created", "expires", "revoked"):
         assert f"{datetime.fromisoformat(listed[instant]):%Y-%m-%d %H:%M:%SZ}" in row
     assert listed["last_used"] is None
@@ -152,6 +168,7 @@ def test_not_answering_is_a_no(
         ),
         (["create", "laptop", "--user", "ada", "--expires", "99999d"], 2, "aibridge: Invalid value for '--expires'"),
         (["create", "laptop", "--user", "ada", "--expires", "soon"], 2, "aibridge: Invalid value for '--expires'"),
+        (["create", "laptop", "--user", "ada", "--priority", "high"], 2, "aibridge: Invalid value for '--priority'"),
         (["list", "--database-url", "postgresql://ada:pw-do-not-show@h/d"], 2, "aibridge: a database of the kind"),
         (["list", "--data-dir", ""], 2, "aibridge: --data-dir: the value from flag --data-dir is empty"),
         (["list", "--data-dir", "/dev/null"], 1, "aibridge: cannot open the database /dev/null/aibridge.db"),

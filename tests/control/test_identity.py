@@ -36,6 +36,55 @@ def test_a_token_is_taken_from_wherever_clients_put_it(database: Database, token
     assert control.call(f"{PATH}?coder_session_token={token.text}").status == 200
 
 
+FOREIGN = "sk-ant-somebody-elses"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"authorization": f"Bearer {FOREIGN}"},
+        {"cookie": f"coder_session_token={FOREIGN}"},
+        {"coder_session_token": FOREIGN},
+        {"cookie": f"coder_session_token={FOREIGN}", "authorization": f"Bearer {FOREIGN}"},
+    ],
+)
+def test_the_token_that_is_ours_counts_whatever_stands_beside_it(
+    database: Database, token: MintedToken, others: dict[str, str]
+) -> None:
+    control = Control(database)
+    assert control.call(PATH, x_api_key=token.text, **others).status == 200
+    assert control.call(f"{PATH}?coder_session_token={token.text}", **others).status == 200
+    assert control.call(f"{PATH}?coder_session_token={FOREIGN}", x_api_key=token.text, **others).status == 200
+
+
+def test_of_two_tokens_of_ours_the_place_that_comes_first_counts(database: Database, token: MintedToken) -> None:
+    other = tokens.create(database, user_id=users.named(database, "ann").id, name="y", now=NOW)
+    used: list[str] = []
+    control = Control(database, used=used.append)
+    control.call(PATH, token.text, x_api_key=other.text)  # the key is the first header of the two
+    control.call(PATH, other.text, cookie=f"coder_session_token={token.text}")
+    assert used == [token.id, token.id]
+
+
+def test_the_use_of_a_token_is_noted_and_a_failed_attempt_is_not(database: Database, token: MintedToken) -> None:
+    used: list[str] = []
+    control = Control(database, used=used.append)
+    control.call(PATH, token.text)
+    control.call(PATH, FOREIGN)
+    control.call(PATH)
+    assert used == [token.id]
+
+
+def test_many_tokens_in_one_request_are_one_attempt(database: Database) -> None:
+    attempts: list[str] = []
+
+    def stranger(address: str, _: object) -> None:
+        attempts.append(address)
+
+    answer = Control(database, stranger=stranger).call(PATH, FOREIGN, x_api_key="aib_", coder_session_token="x")
+    assert (answer.status, attempts) == (401, ["127.0.0.1"])
+
+
 def test_without_a_token_the_answer_says_where_to_put_one(database: Database) -> None:
     answer = Control(database).call(PATH)
     assert answer.status == 401

@@ -5,8 +5,9 @@ from http import HTTPStatus
 import pytest
 
 from aibridge.domain import errors
-from aibridge.domain.errors import AtCapacity, CallError, Refused, UpstreamFailed
+from aibridge.domain.errors import AtCapacity, BudgetSpent, CallError, CircuitOpen, RateLimited, Refused, UpstreamFailed
 from aibridge.overload.outcome import Rejection
+from aibridge.overload.retry import Policy
 
 KINDS = [
     kind
@@ -45,3 +46,27 @@ def test_the_wait_is_the_limiters_unless_it_is_said() -> None:
     assert AtCapacity("x", rejection=rejection, retry_after=0.0).retry_after == 0.0
     assert AtCapacity("x", retry_after=4.0).retry_after == 4.0
     assert str(AtCapacity("words")) == "words"
+
+
+def test_the_limits_that_a_call_fell_under_go_with_a_limits_refusal() -> None:
+    rejection = Rejection("day", 5, 86400.0, 3600.0)
+    policies = (Policy("day", 5, 86400.0), Policy("minute", 1, 60.0))
+    for error in (
+        RateLimited.caller("d", rejection, policies),
+        AtCapacity.caller("d", rejection=rejection, policies=policies),
+        BudgetSpent.caller("m", "d", rejection, policies),
+    ):
+        assert (error.policies, error.rejection, error.detail) == (policies, rejection, "d")
+    assert AtCapacity("m").policies == ()
+
+
+def test_nobody_is_told_to_wait_for_a_spent_budget() -> None:
+    error = BudgetSpent.caller("No more.", "Tomorrow.", Rejection("day", 5, 86400.0, 3600.0), ())
+    assert error.retry_after is None
+    assert str(error) == "No more."
+
+
+def test_an_open_breaker_says_which_it_is_and_how_long_it_stays_open() -> None:
+    error = CircuitOpen.caller("openai:central:gpt-*", 12.34)
+    assert error.retry_after == 12.34
+    assert error.detail == "The circuit breaker openai:central:gpt-* is open; it lets calls through again in 12.3 s."

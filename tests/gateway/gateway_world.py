@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +25,8 @@ from aibridge.domain.token import KnownToken, mint
 from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
+from aibridge.limits.memory import Memory
+from aibridge.limits.rules import rules_of
 from aibridge.options import Settings, load
 from aibridge.server.data_plane import DataPlane, build
 
@@ -38,11 +41,11 @@ T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 
 
-def run(test: Coroutine[Any, Any, T]) -> T:
+def run(test: Coroutine[Any, Any, T], *, within: float = PATIENCE) -> T:
     """Run a test on the event loop that the product runs on."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(within):
             return await test
 
     return uvloop.run(bounded())
@@ -129,6 +132,7 @@ class World:
         self.token = tokens.new()
         self.used = used
         self.port = 0
+        self.counts: Memory
         self.complaints = Complaints()
         self._clients: list[Client] = []
 
@@ -226,7 +230,11 @@ def providers(port: int) -> list[Provider]:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    script: Script | None = None, *, upstream_port: int | None = None, **changes: Any
+    script: Script | None = None,
+    *,
+    upstream_port: int | None = None,
+    counts_clock: Callable[[], float] = monotonic,
+    **changes: Any,
 ) -> AsyncIterator[World]:
     """Run a gateway with these settings before a provider with this script; at the end nothing may be left held."""
     async with contextlib.AsyncExitStack() as rooms:
@@ -235,15 +243,18 @@ async def gateway(
         rooms.push_async_callback(upstream.close)
         journal, tokens = MemoryJournal(), Tokens()
         used: dict[str, int] = {}
+        chosen = settings(**changes)
         plane = build(
-            settings(**changes),
+            chosen,
             providers(upstream_port or port),
             snapshot=tokens.snapshot,
             used=used,
             turn=Turn(_as_journal(journal), asyncio.get_running_loop().call_soon),
+            counts=(counts := Memory(rules_of(chosen), counts_clock)),
         )
         rooms.callback(plane.close)
         world = World(plane, upstream, journal, tokens, used)
+        world.counts = counts
         rooms.enter_context(world.complaints.heard())
         world.port = await rooms.enter_async_context(_served(plane))
         rooms.push_async_callback(world.close)

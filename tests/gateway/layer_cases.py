@@ -7,7 +7,8 @@ from typing import Any, cast
 from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Ending, Interception
 from aibridge.domain.provider import Provider, ProviderKind
-from aibridge.gateway.call import Call, Handler, Reply, RequestBody
+from aibridge.gateway.call import Call, Handler, RequestBody
+from aibridge.gateway.reply import Reply
 from aibridge.gateway.routes import Route, Routes
 
 PROVIDERS = (

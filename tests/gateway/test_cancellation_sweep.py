@@ -14,7 +14,8 @@ from layer_cases import Transport
 from scripted_upstream import Incoming, Script, answering
 from vendor_samples import CHAT, LAST_CHUNK, STREAM_HEAD, chunk, framed, streamed
 
-from aibridge.gateway.call import Call, Handler, Reply, RequestBody
+from aibridge.gateway.call import Call, Handler, RequestBody
+from aibridge.gateway.reply import Reply
 
 Cut = Callable[[], None] | Exception
 MOST_AWAITS = 30
@@ -95,7 +96,9 @@ def a_call(world: World, content: bytes) -> tuple[Call, Reply, Transport]:
 async def swept(world: World, cuts: Mapping[int, Cut]) -> tuple[int, BaseException | None, Transport]:
     """One call with these cuts: how many awaits it had, how it ended, and what its client got."""
     call, reply, transport = a_call(world, CHAT.streaming_body)
-    stepper = Stepper(cast("Coroutine[Any, Any, None]", world.plane.gateway.interception(call, reply)), cuts)
+    way = world.plane.gateway.interception
+    way.enter(call)
+    stepper = Stepper(cast("Coroutine[Any, Any, None]", way.handle(call, reply)), cuts)
 
     async def work() -> None:
         await stepper.run()
@@ -193,8 +196,9 @@ def test_a_client_that_vanishes_at_any_await_leaves_nothing_held() -> None:
             async with gateway(slow) as world:
                 client = await world.client()
                 steppers: list[Stepper] = []
-                world.plane.gateway.interception = stepped(
-                    world.plane.gateway.interception, {at: client.reset}, steppers
+                way = world.plane.gateway.interception
+                world.plane.gateway.interception = way._replace(
+                    handle=stepped(way.handle, {at: client.reset}, steppers)
                 )
                 await client.send(world.request(streaming=True))
                 await until(lambda steps=steppers: bool(steps))  # type: ignore[misc]

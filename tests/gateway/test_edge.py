@@ -6,9 +6,10 @@ import pytest
 from layer_cases import PROVIDERS
 
 from aibridge.domain import errors
-from aibridge.domain.errors import AtCapacity, CallError, RateLimited, Unauthenticated
+from aibridge.domain.errors import AtCapacity, BudgetSpent, CallError, RateLimited, Unauthenticated
 from aibridge.gateway import edge
 from aibridge.overload.outcome import Rejection
+from aibridge.overload.retry import Policy
 from aibridge.wire import anthropic_messages, openai_chat, openai_responses
 from aibridge.wire.dialect import Dialect
 
@@ -18,7 +19,7 @@ REJECTION = Rejection("token", 5, 1.0, 0.25)
 
 
 def answered(error: CallError, *, dialect: Dialect = DIALECTS[0], luck: float = 0.0) -> tuple[int, dict[str, str], str]:
-    raw = edge.response(error, dialect, "request-1", keep_alive=True, luck=luck)
+    raw = edge.response(error, dialect, "request-1", keep_alive=True, luck=luck, now=0.0)
     head, _, body = raw.decode().partition("\r\n\r\n")
     status, *lines = head.split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -30,7 +31,8 @@ def answered(error: CallError, *, dialect: Dialect = DIALECTS[0], luck: float = 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda e: e.code)
 def test_every_error_is_an_answer_in_both_shapes(kind: type[CallError], dialect: Dialect) -> None:
     status, headers, body = answered(kind("what — happened", "do this", field="model"), dialect=dialect)
-    assert status == kind.status
+    assert status == dialect.status_of(kind("x"))
+    assert status == kind.status or kind is BudgetSpent
     assert (headers["content-type"], headers["x-request-id"]) == ("application/json", "request-1")
     told = json.loads(body)
     assert (told["message"], told["detail"]) == ("what — happened", "do this")
@@ -44,7 +46,7 @@ def test_every_429_and_503_says_when_to_come_back(kind: type[CallError]) -> None
     for error in (kind("x"), kind("x", retry_after=0.0), kind("x", retry_after=7.2), kind("x", retry_after=1e9)):
         for luck in (0.0, 0.999999):
             status, headers, _ = answered(error, luck=luck)
-            if status in {429, 503}:
+            if status in {429, 503} and kind is not BudgetSpent:
                 assert headers["retry-after"] == str(int(headers["retry-after"]))
                 assert 1 <= int(headers["retry-after"]) <= 60
                 assert int(headers["retry-after"]) >= min(error.retry_after or 0.0, 60)
@@ -64,6 +66,18 @@ def test_a_rate_limit_says_the_true_wait_and_which_rule() -> None:
     assert headers["ratelimit-policy"] == '"token";q=5;w=1'
 
 
+@pytest.mark.parametrize(("dialect", "status"), list(zip(DIALECTS, (429, 429, 402), strict=True)))
+def test_what_is_spent_for_long_is_nothing_to_wait_for(dialect: Dialect, status: int) -> None:
+    rejection = Rejection("team", 5, 86400.0, 3600.0)
+    error = BudgetSpent.caller("x", "y", rejection, (Policy("team", 5, 86400.0),))
+    told, headers, _ = answered(error, dialect=dialect)
+    assert told == status
+    assert headers["x-should-retry"] == "false"
+    assert "retry-after" not in headers
+    assert "retry-after-ms" not in headers
+    assert headers["ratelimit"] == '"team";r=0;t=3600'
+
+
 def test_luck_only_ever_adds() -> None:
     error = RateLimited("x", rejection=REJECTION)
     waits = [int(answered(error, luck=luck / 10)[1]["retry-after-ms"]) for luck in range(10)]
@@ -73,9 +87,9 @@ def test_luck_only_ever_adds() -> None:
 
 
 def test_a_connection_that_is_given_up_says_so() -> None:
-    given_up = edge.response(AtCapacity("x"), DIALECTS[0], "r", keep_alive=False, luck=0.0)
+    given_up = edge.response(AtCapacity("x"), DIALECTS[0], "r", keep_alive=False, luck=0.0, now=0.0)
     assert b"connection: close\r\n" in given_up
-    assert b"connection" not in edge.response(AtCapacity("x"), DIALECTS[0], "r", keep_alive=True, luck=0.0)
+    assert b"connection" not in edge.response(AtCapacity("x"), DIALECTS[0], "r", keep_alive=True, luck=0.0, now=0.0)
 
 
 def test_a_refusal_is_counted_for_the_limit_that_made_it() -> None:

@@ -3,7 +3,7 @@
 import secrets
 
 import pytest
-from layer_cases import Inside, a_call, a_reply, finished
+from layer_cases import a_call
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
@@ -40,22 +40,21 @@ class Door:
             self.expired.id: known(self.expired, "eve", expires_at=NOW),
         }
         self.used: dict[str, int] = {}
-        self.inside = Inside()
         strangers: Keyed[str, RateLimiter] = Keyed(
             lambda: ExactWindow(failures, 1.0, "address"), lambda limiter, now: limiter.idle(now), 100
         )
-        self._layer = identify(
+        self._check = identify(
             lambda: Snapshot(tokens=self.known),
             strangers,
             self.used,
             clock=lambda: 0.0,
             wall_clock=lambda: NOW,
             allow_byok=allow_byok,
-        )(self.inside)
+        )
 
     def enter(self, *headers: tuple[bytes, bytes], address: str = "192.0.2.1") -> Call:
         call = a_call(*headers, address=address)
-        finished(self._layer(call, a_reply()[0]))
+        self._check(call)
         return call
 
     def bearer(self, token: MintedToken | str) -> tuple[bytes, bytes]:
@@ -75,7 +74,6 @@ def test_every_carrier_is_read(name: bytes, form: bytes) -> None:
     call = door.enter((name, form % door.ours.text.encode()))
     assert call.actor is not None
     assert call.actor.id == "mia"
-    assert door.inside.calls == [call]
     assert door.used == {door.ours.id: call.started_at}
 
 
@@ -104,7 +102,6 @@ def test_a_token_that_is_not_in_force_is_a_401_that_says_where_to_put_one() -> N
         for carrier in ("Authorization: Bearer", "X-Api-Key", "X-Coder-AI-Governance-Token", "aibridge tokens create"):
             assert carrier in caught.value.detail
         assert token not in caught.value.detail + caught.value.message
-    assert door.inside.calls == []
     assert door.used == {}
 
 
@@ -187,5 +184,4 @@ def test_byok_that_is_switched_off_is_a_403() -> None:
     with pytest.raises(Forbidden) as caught:
         door.enter((b"x-coder-ai-governance-token", door.ours.text.encode()), (b"x-api-key", b"sk-own"))
     assert caught.value.message == "Bring Your Own Key (BYOK) mode is not enabled."
-    assert door.inside.calls == []
     assert door.enter(door.bearer(door.ours)).actor is not None

@@ -1,22 +1,32 @@
-"""`capacity`, `pace` and `drain`, each alone."""
+"""`drain`, `capacity`, `pace` and `admit`, each alone, over counts in memory."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 
 import pytest
 from layer_cases import MIA, Inside, a_call, a_reply, finished, raising
 
 from aibridge.domain.actor import Actor
-from aibridge.domain.errors import AtCapacity, BadRequest, Draining, InternalError, RateLimited, UpstreamBroke
-from aibridge.gateway.call import Clock
-from aibridge.gateway.capacity import capacity
+from aibridge.domain.errors import (
+    AtCapacity,
+    BadRequest,
+    CallError,
+    CircuitOpen,
+    Draining,
+    InternalError,
+    RateLimited,
+    UpstreamBroke,
+)
+from aibridge.domain.priority import Priority
+from aibridge.domain.rule import Rule, Subject, Unit
+from aibridge.domain.usage import Usage
+from aibridge.gateway.admit import admit, capacity, pace
+from aibridge.gateway.call import Call, Handler
 from aibridge.gateway.drain import drain, stopping
-from aibridge.gateway.pace import pace
-from aibridge.overload.concurrency import ConcurrencyLimiter
-from aibridge.overload.keyed import Keyed
-from aibridge.overload.outcome import Rejection
-from aibridge.overload.rate import ExactWindow, RateLimiter
+from aibridge.gateway.reply import Reply
+from aibridge.limits.engine import Limits
+from aibridge.limits.memory import Memory
+from aibridge.overload.outcome import Outcome
+from aibridge.wire.dialect import View
 
 ENDINGS = {
     "refused": BadRequest("no"),
@@ -26,137 +36,206 @@ ENDINGS = {
     "cancelled": asyncio.CancelledError(),
     "killed": KeyboardInterrupt(),
 }
+ONE_AT_A_TIME = Rule(name="concurrency", unit=Unit.CONCURRENT, amount=1)
+THREE_A_SECOND = Rule(name="token", unit=Unit.REQUESTS, amount=3, window=1.0, subject=Subject.TOKEN)
+ONE_A_SECOND = Rule(name="token", unit=Unit.REQUESTS, amount=1, window=1.0, subject=Subject.TOKEN)
+TOKENS = Rule(name="team", unit=Unit.TOTAL_TOKENS, amount=10_000, window=100.0, subject=Subject.USER)
 
 
-def ticking(*instants: float) -> Clock:
-    steps: Iterator[float] = iter(instants)
-    return lambda: next(steps)
+class Door:
+    """The two looks and the decision, over rules, at a time that the test says."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.now = 100.0
+        self.counts = Memory(rules, lambda: self.now)
+        self.limits = Limits(rules, self.counts, clock=lambda: self.now)
+        self.look = capacity(self.limits)
+        self.pace = pace(self.limits, lambda: self.now)
+
+    def call(self, handle: Handler, actor: Actor = MIA, *, view: View | None = None, look: bool = True) -> Call:
+        call = a_call(actor=actor)
+        if view is not None:
+            call.view, call.content = view, b"x" * 400
+        if look:
+            self.look(call)
+        self.pace(call)
+        finished(admit(self.limits)(handle)(call, a_reply()[0]))
+        return call
+
+    def used(self, place: int = 0) -> float:
+        return sum(one.used for one in asyncio.run(self.counts.present(10)) if one.rule == place)
 
 
 def test_a_permit_is_held_while_the_call_lasts_and_no_longer() -> None:
-    limiter = ConcurrencyLimiter(2, "concurrency")
-    inside = Inside(seeing=lambda: limiter.in_flight)
-    layer = capacity(limiter, lambda: 1.0)(inside)
+    door = Door(ONE_AT_A_TIME)
+    inside = Inside(seeing=lambda: door.counts.full(0, "") is not None)
     for _ in range(5):
-        finished(layer(a_call(), a_reply()[0]))
-    assert inside.seen == [1] * 5
-    assert limiter.in_flight == 0
+        door.call(inside)
+    assert inside.seen == [True] * 5
+    assert door.counts.full(0, "") is None
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 def test_a_permit_comes_back_on_every_ending(ending: BaseException) -> None:
-    limiter = ConcurrencyLimiter(1, "concurrency")
-    layer = capacity(limiter, lambda: 1.0)(raising(ending))
+    door = Door(ONE_AT_A_TIME)
     for _ in range(3):
         with pytest.raises(type(ending)) as caught:
-            finished(layer(a_call(), a_reply()[0]))
+            door.call(raising(ending))
         assert caught.value is ending
-        assert limiter.in_flight == 0
+        assert door.counts.full(0, "") is None
 
 
-def test_a_permit_comes_back_when_the_call_is_cancelled_or_abandoned_while_it_waits() -> None:
-    limiter = ConcurrencyLimiter(1, "concurrency")
+def test_a_permit_comes_back_when_the_call_is_cancelled_while_it_waits() -> None:
+    door = Door(ONE_AT_A_TIME)
+    call = a_call(actor=MIA)
+    door.pace(call)
 
     async def waiting(*_: object) -> None:
         await asyncio.Event().wait()
 
     async def test() -> None:
-        work = asyncio.ensure_future(capacity(limiter, lambda: 1.0)(waiting)(a_call(), a_reply()[0]))
+        work = asyncio.ensure_future(admit(door.limits)(waiting)(call, a_reply()[0]))
         await asyncio.sleep(0)
-        assert limiter.in_flight == 1
+        assert door.counts.full(0, "") is not None
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert limiter.in_flight == 0
+        assert door.counts.full(0, "") is None
 
     asyncio.run(test())
 
 
-def test_over_the_maximum_a_call_is_refused_with_the_wait_and_goes_no_further() -> None:
-    limiter = ConcurrencyLimiter(1, "concurrency")
-    held = limiter.enter(0.0)
+@pytest.mark.parametrize("look", [True, False], ids=["at the door", "at the decision"])
+def test_over_the_maximum_a_call_is_refused_and_goes_no_further(look: bool) -> None:
+    door = Door(ONE_AT_A_TIME)
     inside = Inside()
-    with pytest.raises(AtCapacity) as caught:
-        finished(capacity(limiter, lambda: 4.0)(inside)(a_call(), a_reply()[0]))
-    refusal = caught.value
-    assert refusal.message == "AI Bridge is currently at capacity. Please try again later."
-    assert "1 AI requests are in progress" in refusal.detail
-    assert isinstance(refusal.rejection, Rejection)
-    assert refusal.rejection.limit == "concurrency"
-    assert refusal.retry_after == refusal.rejection.retry_after == 4.0
+
+    async def second(*_: object) -> None:
+        with pytest.raises(AtCapacity) as caught:
+            door.call(inside, look=look)
+        assert caught.value.message == "AI Bridge is currently at capacity. Please try again later."
+        assert "1 AI requests are in progress" in caught.value.detail
+        assert caught.value.rejection is not None
+        assert caught.value.rejection.limit == "concurrency"
+
+    door.call(second)
     assert inside.calls == []
-    assert limiter.in_flight == 1
-    assert not isinstance(held, Rejection)
-
-
-@pytest.mark.parametrize(
-    ("ending", "learned"),
-    [(None, True), (UpstreamBroke("x"), True), (BadRequest("x"), False), (asyncio.CancelledError(), False)],
-    ids=["success", "upstream failed", "refused", "cancelled"],
-)
-def test_only_calls_that_did_their_work_teach_how_long_one_takes(ending: BaseException | None, learned: bool) -> None:
-    limiter = ConcurrencyLimiter(1, "concurrency")
-    layer = capacity(limiter, ticking(0.0, 8.0))(Inside(ending))
-    with contextlib.nullcontext() if ending is None else pytest.raises(type(ending)):
-        finished(layer(a_call(), a_reply()[0]))
-    limiter.enter(8.0)
-    rejection = limiter.enter(8.0)
-    assert isinstance(rejection, Rejection)
-    assert (rejection.retry_after == 8.0) is learned
-
-
-def keyed(limit: int) -> Keyed[str, RateLimiter]:
-    return Keyed(lambda: ExactWindow(limit, 1.0, "token"), lambda limiter, now: limiter.idle(now), 100)
+    assert door.counts.full(0, "") is None
 
 
 def test_a_token_is_admitted_as_often_as_its_rate_allows_in_any_window() -> None:
-    now = [0.0]
-    inside = Inside()
-    layer = pace(keyed(3), lambda: now[0])(inside)
+    door = Door(THREE_A_SECOND)
     admitted = []
-    for now[0] in [0.0, 0.125, 0.25, 0.375, 0.999, 1.0, 1.0625, 1.125, 1.25, 1.5]:
+    for instant in [0.0, 0.125, 0.25, 0.375, 0.999, 1.0, 1.0625, 1.125, 1.25, 1.5]:
+        door.now = 100.0 + instant
         try:
-            finished(layer(a_call(actor=MIA), a_reply()[0]))
-            admitted.append(now[0])
+            door.call(Inside())
+            admitted.append(instant)
         except RateLimited:
             pass
     assert admitted == [0.0, 0.125, 0.25, 1.0, 1.125, 1.25]
-    assert len(inside.calls) == 6
 
 
 def test_the_rate_is_each_tokens_own_whoever_holds_it() -> None:
-    layer = pace(keyed(1), lambda: 0.0)(Inside())
-    finished(layer(a_call(actor=MIA), a_reply()[0]))
+    door = Door(ONE_A_SECOND)
     other_token = Actor(id=MIA.id, username=MIA.username, token_id="another")
-    finished(layer(a_call(actor=other_token), a_reply()[0]))
+    door.call(Inside())
+    door.call(Inside(), other_token)
     with pytest.raises(RateLimited):
-        finished(layer(a_call(actor=other_token), a_reply()[0]))
+        door.call(Inside(), other_token)
 
 
-def test_a_refusal_for_the_rate_carries_the_limiters_word_and_the_true_wait() -> None:
-    now = [0.0]
-    layer = pace(keyed(1), lambda: now[0])(Inside())
-    finished(layer(a_call(actor=MIA), a_reply()[0]))
-    now[0] = 0.25
-    with pytest.raises(RateLimited) as caught:
-        finished(layer(a_call(actor=MIA), a_reply()[0]))
-    refusal = caught.value
-    assert refusal.message == "You've been rate limited. Please try again later."
-    assert "0.750 s" in refusal.detail
-    assert refusal.rejection == Rejection("token", 1, 1.0, 0.75)
-    assert refusal.retry_after == 0.75
+def test_a_refusal_for_the_rate_carries_the_true_wait_also_when_it_is_repeated_at_the_door() -> None:
+    door = Door(ONE_A_SECOND)
+    door.call(Inside())
+    for after, wait in ((0.25, 0.75), (0.5, 0.5)):
+        door.now = 100.0 + after
+        with pytest.raises(RateLimited) as caught:
+            door.call(Inside())
+        assert caught.value.message == "You've been rate limited. Please try again later."
+        assert f"{wait:.3f} s" in caught.value.detail
+        assert caught.value.retry_after == wait
+    door.now = 101.0
+    door.call(Inside())
 
 
-def test_while_draining_nothing_new_is_taken_and_the_connection_is_given_up() -> None:
+@pytest.mark.parametrize(
+    ("ending", "counts"),
+    [
+        (UpstreamBroke("x"), True),
+        (BadRequest("x"), True),
+        (CircuitOpen.caller("x", 1.0), False),
+        (AtCapacity.caller("x"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_call_that_is_refused_for_nobodys_fault_counts_for_nothing(ending: CallError, counts: bool) -> None:
+    door = Door(ONE_A_SECOND)
+    with pytest.raises(type(ending)):
+        door.call(raising(ending))
+    assert (door.used() == 1.0) is counts
+
+
+def test_a_weighed_call_takes_its_estimate_and_settles_to_what_the_ledger_says() -> None:
+    door = Door(TOKENS)
+    view = View(model="m", max_output_tokens=900)
+    seen = []
+
+    async def inside(call: Call, _: Reply) -> None:
+        seen.append(door.used())
+        call.usage = Usage(input_tokens=7, output_tokens=5)
+
+    door.call(inside, view=view)
+    assert seen == [1000.0]
+    assert door.used() == 12.0
+
+
+def test_a_weighed_call_of_which_the_ledger_knows_nothing_costs_nothing() -> None:
+    door = Door(TOKENS)
+    with pytest.raises(UpstreamBroke):
+        door.call(raising(UpstreamBroke("x")), view=View(model="m", max_output_tokens=900))
+    assert door.used() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [(None, Outcome.SUCCESS), (UpstreamBroke("x"), Outcome.FAILURE), (BadRequest("x"), Outcome.IGNORED)],
+    ids=str,
+)
+def test_only_calls_that_did_their_work_teach_how_long_one_takes(
+    ending: CallError | None, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(ONE_AT_A_TIME)
+    told = []
+    monkeypatch.setattr(door.counts, "settle", lambda _held, _costs, outcome, *_: told.append(outcome))
+    try:
+        door.call(Inside(ending))
+    except CallError:
+        assert ending is not None
+    assert told == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("priority", "header", "batch"),
+    [(Priority.BATCH, None, True), (Priority.INTERACTIVE, b"batch", False), (Priority.CHOSEN, b"batch", True)],
+)
+def test_a_call_is_a_batch_by_its_token_or_by_a_trusted_tokens_word(
+    priority: Priority, header: bytes | None, batch: bool
+) -> None:
+    door = Door()
+    actor = Actor(id="x", username="x", token_id="x", priority=priority)
+    call = a_call(*([(b"x-ai-bridge-priority", header)] if header else []), actor=actor)
+    door.pace(call)
+    assert call.caller is not None
+    assert call.caller.batch is batch
+
+
+def test_while_draining_nothing_new_is_taken() -> None:
     draining = [False]
-    inside = Inside()
-    layer = drain(lambda: draining[0])(inside)
-    finished(layer(a_call(), a_reply()[0]))
+    check = drain(lambda: draining[0])
+    check(a_call())
     draining[0] = True
-    reply, _ = a_reply()
     with pytest.raises(Draining) as caught:
-        finished(layer(a_call(), reply))
-    assert len(inside.calls) == 1
-    assert reply.keep_alive is False
+        check(a_call())
     assert caught.value.retry_after == stopping().retry_after == 2.0
     assert caught.value.status == 503

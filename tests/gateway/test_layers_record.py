@@ -10,8 +10,9 @@ from aibridge.domain.errors import AtCapacity, CallError, LedgerUnavailable, Ups
 from aibridge.domain.interception import Interception, Status
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.gateway.body import body
-from aibridge.gateway.call import Call, Handler, Reply
+from aibridge.gateway.call import Call, Handler
 from aibridge.gateway.record import record
+from aibridge.gateway.reply import Reply
 from aibridge.telemetry import Telemetry
 from aibridge.wire.dialect import Reading
 

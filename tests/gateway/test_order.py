@@ -11,18 +11,22 @@ from scripted_upstream import silence
 from vendor_samples import CHAT, MESSAGES, Sample
 
 from aibridge.domain.interception import Ending, Interception
-from aibridge.gateway.call import Call, Handler, Layer, Reply
-from aibridge.gateway.pipeline import Pipelines, compose, pipelines
+from aibridge.gateway.call import Call, Check, Handler, Layer
+from aibridge.gateway.pipeline import Pipelines, Way, compose, pipelines
+from aibridge.gateway.reply import Reply
 
-INTERCEPTION = ["drain", "capacity", "identify", "pace", "body", "record", "guard", "relay"]
+INTERCEPTION = ["drain", "capacity", "identify", "pace", "admit", "body", "record", "retry", "guard", "relay"]
 
 
 class Trace:
-    """Layers that write down when they are entered and left."""
+    """Checks and layers that write down when they are entered and left."""
 
     def __init__(self) -> None:
         self.entered: list[str] = []
         self.left: list[str] = []
+
+    def check(self, name: str) -> Check:
+        return lambda _: self.entered.append(name)
 
     def layer(self, name: str) -> Layer:
         def wrap(handle: Handler) -> Handler:
@@ -35,36 +39,48 @@ class Trace:
 
         return wrap
 
-    def of(self, *, limits: bool = True, limit_pass_through: bool = False) -> Pipelines:
+    def of(self, *, guards: bool = True, limit_pass_through: bool = False, limits_need_body: bool = False) -> Pipelines:
         return pipelines(
-            drain=self.layer("drain"),
-            capacity=self.layer("capacity") if limits else None,
-            identify=self.layer("identify"),
-            pace=self.layer("pace") if limits else None,
+            drain=self.check("drain"),
+            capacity=self.check("capacity"),
+            identify=self.check("identify"),
+            pace=self.check("pace"),
+            admit=self.layer("admit"),
             body=self.layer("body"),
             content=self.layer("content"),
             record=self.layer("record"),
-            guard=self.layer("guard"),
+            retry=self.layer("retry") if guards else None,
+            guard=self.layer("guard") if guards else None,
             relay=self.layer("relay")(Inside()),
+            limits_need_body=limits_need_body,
             limit_pass_through=limit_pass_through,
         )
 
 
-def traced(handler: Handler, trace: Trace) -> list[str]:
-    finished(handler(a_call(), a_reply()[0]))
-    assert trace.left == trace.entered[::-1]
+def traced(way: Way, trace: Trace) -> list[str]:
+    call = a_call()
+    way.enter(call)
+    at_the_door = len(trace.entered)
+    finished(way.handle(call, a_reply()[0]))
+    assert trace.left == trace.entered[at_the_door:][::-1]
     return trace.entered
 
 
-def test_an_interception_meets_every_layer_in_this_order() -> None:
+def test_an_interception_meets_every_step_in_this_order() -> None:
     trace = Trace()
     assert traced(trace.of().interception, trace) == INTERCEPTION
 
 
-def test_a_limit_that_is_off_leaves_the_rest_in_order() -> None:
+def test_limits_that_weigh_the_body_are_decided_right_behind_it() -> None:
     trace = Trace()
-    expected = [name for name in INTERCEPTION if name not in {"capacity", "pace"}]
-    assert traced(trace.of(limits=False).interception, trace) == expected
+    expected = ["drain", "capacity", "identify", "pace", "body", "admit", "record", "retry", "guard", "relay"]
+    assert traced(trace.of(limits_need_body=True).interception, trace) == expected
+
+
+def test_what_is_off_leaves_the_rest_in_order() -> None:
+    trace = Trace()
+    expected = [name for name in INTERCEPTION if name not in {"retry", "guard"}]
+    assert traced(trace.of(guards=False).interception, trace) == expected
 
 
 def test_what_is_passed_through_is_identified_but_neither_limited_nor_recorded() -> None:
@@ -74,7 +90,7 @@ def test_what_is_passed_through_is_identified_but_neither_limited_nor_recorded()
 
 def test_what_is_passed_through_is_limited_when_asked_for() -> None:
     trace = Trace()
-    expected = ["drain", "capacity", "identify", "pace", "content", "relay"]
+    expected = ["drain", "capacity", "identify", "pace", "admit", "content", "relay"]
     assert traced(trace.of(limit_pass_through=True).pass_through, trace) == expected
 
 
@@ -151,7 +167,8 @@ def test_over_the_rate_the_answer_says_how_long() -> None:
             assert answer.json["message"] == "You've been rate limited. Please try again later."
             assert answer.json["error"]["type"] == "rate_limit_error"
             assert answer.value(b"ratelimit") == b'"token";r=0;t=1'
-            assert answer.value(b"ratelimit-policy") == b'"token";q=2;w=1'
+            policies = b'"token";q=2;w=1, "concurrency";q=100;qu="concurrent-requests"'
+            assert answer.value(b"ratelimit-policy") == policies
             honest(answer)
             assert (await world.call(world.request(token=world.tokens.new("eve")))).status == 200
 

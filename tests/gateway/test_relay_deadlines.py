@@ -10,7 +10,7 @@ from scripted_upstream import Incoming, answering, silence
 from vendor_samples import CHAT, SAMPLES, STREAM_HEAD, Sample, chunk
 
 from aibridge.gateway import guarded
-from aibridge.gateway.call import Reply, Source
+from aibridge.gateway.reply import Reply, Source
 from aibridge.gateway.upstream import Connection
 
 SHORT = 0.1

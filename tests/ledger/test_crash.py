@@ -50,7 +50,7 @@ def check(sink: SqliteSink, acknowledged: list[str]) -> None:
 
 
 def test_a_killed_writer_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - moments to kill at, no secret
+    chance = random.Random(SEED)
     sink = SqliteSink(tmp_path / "sqlite")
     directory = tmp_path / "journal"
     acknowledged: list[str] = []
@@ -64,7 +64,7 @@ def test_a_killed_writer_loses_nothing_acknowledged(tmp_path: Path) -> None:
 
 
 def test_a_killed_shipper_doubles_nothing(tmp_path: Path) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - moments to kill at, no secret
+    chance = random.Random(SEED)
     database = tmp_path / "sqlite"
     sink = SqliteSink(database)
     directory = tmp_path / "journal"

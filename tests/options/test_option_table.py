@@ -16,6 +16,63 @@ ROOT = Path(__file__).parents[2]
 NAMES = {
     "--aibridge-max-concurrency": ("CODER_AIBRIDGE_MAX_CONCURRENCY", "aibridge.max_concurrency", 0),
     "--aibridge-rate-limit": ("CODER_AIBRIDGE_RATE_LIMIT", "aibridge.rate_limit", 0),
+    "--aibridge-queue-timeout": ("CODER_AIBRIDGE_QUEUE_TIMEOUT", "aibridge.queue_timeout", 0.0),
+    "--aibridge-queue-size": ("CODER_AIBRIDGE_QUEUE_SIZE", "aibridge.queue_size", 1000),
+    "--aibridge-adaptive-concurrency": ("CODER_AIBRIDGE_ADAPTIVE_CONCURRENCY", "aibridge.adaptive_concurrency", False),
+    "--aibridge-max-retries": ("CODER_AIBRIDGE_MAX_RETRIES", "aibridge.max_retries", 0),
+    "--aibridge-retry-budget": ("CODER_AIBRIDGE_RETRY_BUDGET", "aibridge.retry_budget", 10),
+    "--redis-url": ("CODER_REDIS_URL", "redis_url", None),
+    "--aibridge-circuit-breaker-enabled": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_ENABLED",
+        "aibridge.circuit_breaker_enabled",
+        False,
+    ),
+    "--aibridge-circuit-breaker-failure-threshold": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_FAILURE_THRESHOLD",
+        "aibridge.circuit_breaker_failure_threshold",
+        5,
+    ),
+    "--aibridge-circuit-breaker-interval": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_INTERVAL",
+        "aibridge.circuit_breaker_interval",
+        10.0,
+    ),
+    "--aibridge-circuit-breaker-timeout": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_TIMEOUT",
+        "aibridge.circuit_breaker_timeout",
+        30.0,
+    ),
+    "--aibridge-circuit-breaker-max-requests": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_MAX_REQUESTS",
+        "aibridge.circuit_breaker_max_requests",
+        3,
+    ),
+    "--aibridge-circuit-breaker-failure-ratio": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_FAILURE_RATIO",
+        "aibridge.circuit_breaker_failure_ratio",
+        50,
+    ),
+    "--aibridge-circuit-breaker-slow-first-byte": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_SLOW_FIRST_BYTE",
+        "aibridge.circuit_breaker_slow_first_byte",
+        0.0,
+    ),
+    "--aibridge-circuit-breaker-slow-ratio": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_SLOW_RATIO",
+        "aibridge.circuit_breaker_slow_ratio",
+        80,
+    ),
+    "--aibridge-circuit-breaker-minimum-calls": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_MINIMUM_CALLS",
+        "aibridge.circuit_breaker_minimum_calls",
+        20,
+    ),
+    "--aibridge-circuit-breaker-models": (
+        "CODER_AIBRIDGE_CIRCUIT_BREAKER_MODELS",
+        "aibridge.circuit_breaker_models",
+        (),
+    ),
+    "--workers": ("CODER_WORKERS", "workers", 1),
     "--aibridge-enabled": ("CODER_AIBRIDGE_ENABLED", "aibridge.enabled", True),
     "--aibridge-openai-base-url": (
         "CODER_AIBRIDGE_OPENAI_BASE_URL",
@@ -64,7 +121,9 @@ def test_every_option_has_its_promised_names_and_default() -> None:
 
 
 def test_every_row_is_a_field_of_settings_and_every_field_a_row() -> None:
-    assert sorted(Settings.__struct_fields__) == sorted([*(option.field for option in OPTIONS), "sources"])
+    assert sorted(Settings.__struct_fields__) == sorted(
+        [*(option.field for option in OPTIONS), "limits", "prices", "sources"]
+    )
 
 
 def test_every_field_has_the_type_of_its_rows_kind() -> None:

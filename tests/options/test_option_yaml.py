@@ -1,10 +1,14 @@
 """Options in a YAML file."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from aibridge.options import Address, OptionError, Settings, load
+from aibridge.domain.price import Price
+from aibridge.domain.rule import Rule, Unit
+from aibridge.options import Address, OptionError, Settings, load, locate
 
 SECRET = "sk-do-not-show"
 
@@ -158,6 +162,41 @@ def test_what_is_no_file_of_options_is_refused_with_the_place(file: File, text: 
 )
 def test_a_wrong_value_is_refused_with_the_place(file: File, text: str, complaint: str, allowed: str) -> None:
     assert file.refusal(text) == f"{complaint}; allowed: {allowed}"
+
+
+def test_limits_and_prices_stand_beside_the_options(file: File) -> None:
+    settings = file.load(
+        """
+        http_address: :4001
+        limits: [{name: day, unit: cost, amount: 5, window: 1d}]
+        prices: [{input: 1, output: 2}]
+        """
+    )
+
+    assert settings.limits == (Rule(name="day", unit=Unit.COST, amount=5_000_000_000, window=86400.0),)
+    assert settings.prices == (Price(input=1_000_000_000, output=2_000_000_000),)
+    assert settings.http_address == Address("", 4001)
+    assert file.refusal("limit: []") == "file FILE, line 1, key limit: unknown option; did you mean limits?"
+
+
+def test_without_a_file_there_are_no_limits_and_no_prices() -> None:
+    assert (load({}, {}).limits, load({}, {}).prices) == ((), ())
+
+
+def test_limits_are_not_judged_where_only_the_data_is_looked_for(file: File) -> None:
+    file.path.write_text("limits: [{}]\ndata_dir: /data")
+
+    assert locate({"--config": str(file.path)}, {}).data_dir == Path("/data")
+
+
+def test_a_file_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=["limits: [{name: a, unit: concurrent, amount: 1}]"])
+    writer.start()
+
+    assert len(load({"--config": str(pipe)}, {}).limits) == 1
+    writer.join()
 
 
 def test_a_secret_and_its_file_are_an_error_that_names_both(file: File) -> None:

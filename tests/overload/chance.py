@@ -6,4 +6,4 @@ from collections.abc import Callable
 
 def seeded(seed: int) -> Callable[[], float]:
     """A source of uniform numbers in [0, 1)."""
-    return random.Random(seed).random  # noqa: S311 - a test wants to be repeated, not to be unguessable
+    return random.Random(seed).random

@@ -61,6 +61,24 @@ def test_any_interleaving_keeps_the_count_and_an_honest_range_of_hints(
         assert limiter.in_flight == len(held) <= maximum
 
 
+def test_it_tells_how_many_are_held_and_whether_that_is_all() -> None:
+    limiter = ConcurrencyLimiter(2, "AI Bridge")
+    seen = [(limiter.used(0.0), limiter.full, limiter.idle(0.0))]
+    permits = [entered(limiter, 0.0), entered(limiter, 0.0)]
+    seen.append((limiter.used(0.0), limiter.full, limiter.idle(0.0)))
+    limiter.leave(permits[0], Outcome.SUCCESS, 1.0)
+    seen.append((limiter.used(1.0), limiter.full, limiter.idle(1.0)))
+    assert seen == [(0, False, True), (2, True, False), (1, False, False)]
+
+
+def test_asking_for_the_wait_is_a_promise_as_a_refusal_is() -> None:
+    limiter = taught(maximum=2, hold=8.0)
+    entered(limiter, 100.0)
+    assert limiter.wait(100.0) == 0.0
+    entered(limiter, 100.0)
+    assert [limiter.wait(100.0), refused(limiter, 100.0), limiter.wait(100.0)] == [4.0, 8.0, 12.0]
+
+
 def test_a_permit_comes_back_once() -> None:
     limiter = ConcurrencyLimiter(2, "AI Bridge")
     permit, _ = entered(limiter, 0.0), entered(limiter, 0.0)

@@ -138,6 +138,51 @@ def test_waiting_the_stated_time_admits_and_a_millisecond_less_does_not(
 
 
 @given(
+    rate=finite_rates,
+    start=st.floats(min_value=0.0, max_value=1e8),
+    calls=st.lists(st.tuples(st.floats(-1.0, 3.0), st.integers(0, 10), st.integers(-12, 12)), max_size=40),
+)
+def test_asking_for_the_wait_says_what_taking_would_and_changes_nothing(
+    rate: float, start: float, calls: list[tuple[float, int, int]]
+) -> None:
+    limiter, now = Gcra(rate, 10.0, "tokens"), start
+    for share, cost, difference in calls:
+        now += share / rate
+        before = copy.deepcopy(limiter)
+        wait = limiter.wait(now, cost)
+        assert (limiter._since, limiter._spent) == (before._since, before._spent)
+        rejection = limiter.take(now, cost)
+        assert wait == (0.0 if rejection is None else rejection.retry_after)
+        if rejection is not None:
+            assert wait > 0.0
+        limiter.settle(now, difference)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([0, 0, 1, 7, 64, 640]), st.integers(0, 8), st.integers(-9, 9)), max_size=60
+    )
+)
+def test_the_use_is_what_was_spent_and_is_not_yet_refilled(steps: list[tuple[int, int, int]]) -> None:
+    limiter, bucket = Gcra(4.0, 8.0, "tokens"), LeakyBucket(Fraction(4), Fraction(8))
+    now = 0.0
+    for ticks, cost, difference in steps:
+        now += ticks / 64
+        limiter.take(now, cost)
+        bucket.take(now, cost)
+        assert limiter.used(now) == bucket.level
+        limiter.settle(now, difference)
+        bucket.settle(now, difference)
+        assert limiter.used(now) == bucket.level
+
+
+def test_the_use_does_not_grow_where_the_clock_steps_back() -> None:
+    limiter = Gcra(1.0, 5.0, "tokens")
+    limiter.take(100.0, 3.0)
+    assert limiter.used(50.0) == 3.0
+
+
+@given(
     nows=st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.0, 9.0]), min_size=1, max_size=40),
     costs=st.lists(st.integers(1, 4), min_size=40, max_size=40),
 )
@@ -211,6 +256,8 @@ def test_a_refused_call_costs_nothing() -> None:
 def test_a_cost_that_can_never_pass_is_an_error_not_a_wait(cost: float) -> None:
     with pytest.raises(ValueError, match="can never pass a burst of 5"):
         Gcra(1.0, 5.0, "tokens").take(0.0, cost)
+    with pytest.raises(ValueError, match="can never pass a burst of 5"):
+        Gcra(1.0, 5.0, "tokens").wait(0.0, cost)
 
 
 @pytest.mark.parametrize(

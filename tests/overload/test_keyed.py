@@ -31,6 +31,24 @@ def test_a_new_key_takes_the_place_of_an_idle_one() -> None:
     assert len(limiters) == 2
 
 
+def test_looking_gives_no_place() -> None:
+    limiters = keyed(3)
+    first = limiters.get("a", 0.0)
+    assert limiters.known("a") is first
+    assert limiters.known("b") is None
+    assert limiters.keys() == ["a"]
+
+
+def test_the_keys_are_those_that_have_a_place() -> None:
+    limiters = keyed(2)
+    for name in ("a", "b"):
+        limiters.get(name, 0.0).take(0.0)
+    limiters.get("c", 0.5)
+    assert limiters.keys() == ["a", "b"]
+    limiters.get("c", 1.0)
+    assert sorted(limiters.keys()) in (["a", "c"], ["b", "c"])
+
+
 def test_when_all_are_busy_new_keys_share_one_value() -> None:
     limiters = keyed(2)
     for name in ("a", "b"):

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aibridge.overload.outcome import Rejection
-from aibridge.overload.retry import LONGEST, RetryHint, hint, rate_headers, retry_headers
+from aibridge.overload.retry import LONGEST, Policy, RetryHint, hint, limit_headers, rate_headers, retry_headers
 
 lucks = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
 
@@ -77,3 +77,25 @@ def test_the_fields_of_a_rule_are_never_below_one_second() -> None:
         ("ratelimit", '"token";r=0;t=1'),
         ("ratelimit-policy", '"token";q=5;w=1'),
     }
+
+
+def test_all_limits_of_a_call_are_listed_with_what_they_count() -> None:
+    rejection = Rejection(limit="tokens", allowed=100_000.0, window=60.0, retry_after=7.5)
+    policies = (
+        Policy("tokens", 100_000, 60.0, "total-tokens"),
+        Policy("token", 5, 1.0),
+        Policy("slots", 3, 0.0, "concurrent-requests"),
+    )
+    listed = [
+        ("ratelimit", '"tokens";r=0;t=8'),
+        (
+            "ratelimit-policy",
+            '"tokens";q=100000;qu="total-tokens";w=60, "token";q=5;w=1, "slots";q=3;qu="concurrent-requests"',
+        ),
+    ]
+    assert limit_headers(rejection, policies) == listed
+    assert rate_headers(rejection, hint(7.5, 0.0), policies) == [
+        ("retry-after", "8"),
+        ("retry-after-ms", "7500"),
+        *listed,
+    ]

@@ -54,7 +54,7 @@ def test_a_killed_process_is_followed_by_another_that_loses_and_doubles_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        chance = random.Random(SEED)  # noqa: S311 - moments to kill at, no secret
+        chance = random.Random(SEED)
         names: list[str] = []
         killed: list[int] = []
         async with shipped(tmp_path) as (journal, parent):
@@ -79,7 +79,7 @@ def test_a_killed_process_is_followed_by_another_that_loses_and_doubles_nothing(
 
 
 def test_a_killed_server_leaves_no_process_and_nothing_behind(tmp_path: Path) -> None:
-    chance = random.Random(SEED)  # noqa: S311 - moments to kill at, no secret
+    chance = random.Random(SEED)
     directory, url = tmp_path / "journal", f"sqlite:///{tmp_path}/secret.db"
     acknowledged: list[str] = []
     for turn in range(2):

@@ -8,6 +8,7 @@ import pytest
 from store_samples import MINUTE, NOW, a_start, an_ending, url_of
 
 from aibridge.domain.actor import Actor
+from aibridge.domain.priority import Priority
 from aibridge.domain.token import digest, is_well_formed, matches
 from aibridge.store import tokens, users
 from aibridge.store.database import Database
@@ -35,7 +36,9 @@ def test_a_minted_token_is_known_by_its_text_and_kept_only_as_a_digest(database:
 def test_the_listing_tells_all_but_the_secret_and_the_newest_first(database: Database) -> None:
     ann, bob = (users.create(database, username=name, now=NOW) for name in ("ann", "bob"))
     first = tokens.create(database, user_id=ann.id, name="laptop", now=NOW)
-    second = tokens.create(database, user_id=bob.id, name="ci", now=NOW + 1, expires_at=NOW + MINUTE)
+    second = tokens.create(
+        database, user_id=bob.id, name="ci", now=NOW + 1, expires_at=NOW + MINUTE, priority=Priority.BATCH
+    )
     tokens.mark_used(database, [(second.id, NOW + 5)])
     tokens.revoke(database, second.id, now=NOW + 9)
     assert tokens.listing(database) == [
@@ -49,6 +52,7 @@ def test_the_listing_tells_all_but_the_secret_and_the_newest_first(database: Dat
             expires_at=NOW + MINUTE,
             last_used_at=NOW + 5,
             revoked_at=NOW + 9,
+            priority=Priority.BATCH,
         ),
         tokens.StoredToken(
             id=first.id,
@@ -60,6 +64,7 @@ def test_the_listing_tells_all_but_the_secret_and_the_newest_first(database: Dat
             expires_at=None,
             last_used_at=None,
             revoked_at=None,
+            priority=Priority.INTERACTIVE,
         ),
     ]
     assert [token.name for token in tokens.listing(database, user_id=ann.id)] == ["laptop"]
@@ -72,6 +77,13 @@ def test_an_expiry_is_in_the_snapshot_in_seconds(database: Database) -> None:
     assert known.expires_at == NOW / 1e6 + 1.5
     assert known.digest == digest(minted.text)
     assert known.actor.is_owner is False
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_a_tokens_priority_is_its_actors(database: Database, priority: Priority) -> None:
+    ann = users.create(database, username="ann", now=NOW)
+    minted = tokens.create(database, user_id=ann.id, name="x", now=NOW, priority=priority)
+    assert tokens.snapshot(database).tokens[minted.id].actor.priority is priority
 
 
 def test_a_token_for_nobody_is_refused_with_the_id(database: Database) -> None:
@@ -98,7 +110,8 @@ def test_revoking_an_unknown_token_names_its_id(database: Database) -> None:
 def test_only_an_empty_database_gets_a_first_owner(database: Database) -> None:
     minted = tokens.first_owner(database, username="ann", token_name="first", now=NOW)
     assert minted is not None
-    assert tokens.snapshot(database).tokens[minted.id].actor.is_owner is True
+    actor = tokens.snapshot(database).tokens[minted.id].actor
+    assert (actor.is_owner, actor.priority) == (True, Priority.INTERACTIVE)
     assert tokens.first_owner(database, username="bob", token_name="first", now=NOW) is None
     assert [token.username for token in tokens.listing(database)] == ["ann"]
 

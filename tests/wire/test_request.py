@@ -174,6 +174,40 @@ def test_metadata_of_any_other_form_is_the_providers_business(metadata: str) -> 
     assert MESSAGES.peek(f'{{"model":"m","metadata":{metadata}}}'.encode()) == View(model="m")
 
 
+@pytest.mark.parametrize(
+    ("dialect", "field"),
+    [
+        (CHAT, "max_completion_tokens"),
+        (CHAT, "max_tokens"),
+        (RESPONSES, "max_output_tokens"),
+        (MESSAGES, "max_tokens"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("1", 1),
+        (" 4096 ", 4096),
+        ("999999999999999", 999_999_999_999_999),
+        *(
+            (odd, None)
+            for odd in ("1000000000000000", "0", "-1", "1.0", "1e3", "null", "true", '"7"', "[7]", "{}", '""')
+        ),
+        ("[" * 500 + "]" * 500, None),
+    ],
+)
+def test_the_most_that_may_be_answered_is_seen_where_it_is_a_number(
+    dialect: Dialect, field: str, written: str, seen: int | None
+) -> None:
+    assert dialect.peek(f'{{"model":"m","{field}":{written}}}'.encode()) == View(model="m", max_output_tokens=seen)
+
+
+def test_the_newer_name_counts_before_the_older_one_unless_it_is_odd() -> None:
+    body = '{"max_tokens":7,"model":"m","max_completion_tokens":%s}'
+    assert CHAT.peek((body % "9").encode()).max_output_tokens == 9
+    assert CHAT.peek((body % "null").encode()).max_output_tokens == 7
+
+
 FIELDS = ("model", "stream", "background", "metadata", "user_id", "session_id")
 
 

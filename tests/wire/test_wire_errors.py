@@ -26,7 +26,7 @@ RENDERERS: list[Family] = [
 ]
 OF_OPENAI: list[Family] = [OPENAI, openai_chat.DIALECT, openai_responses.DIALECT]
 OF_ANTHROPIC: list[Family] = [ANTHROPIC, anthropic_messages.DIALECT]
-BACK_SOON = {"rate_limited", "at_capacity", "draining", "ledger_unavailable"}
+BACK_SOON = {"rate_limited", "at_capacity", "circuit_open", "draining", "ledger_unavailable"}
 
 
 def body(family: Family, error: CallError) -> dict[str, Any]:
@@ -78,6 +78,8 @@ def test_every_error_carries_anthropics_shape(family: Family, error: type[CallEr
     [
         (RateLimited, ("rate_limit_error", "rate_limit_exceeded"), "rate_limit_error"),
         (AtCapacity, ("server_error", "overloaded"), "overloaded_error"),
+        (errors.BudgetSpent, ("insufficient_quota", "insufficient_quota"), "billing_error"),
+        (errors.CircuitOpen, ("server_error", "overloaded"), "overloaded_error"),
         (errors.Draining, ("server_error", "overloaded"), "overloaded_error"),
         (errors.LedgerUnavailable, ("server_error", "overloaded"), "overloaded_error"),
         (Unauthenticated, ("invalid_request_error", "invalid_api_key"), "authentication_error"),
@@ -103,6 +105,18 @@ def test_what_does_not_pass_by_itself_never_says_overloaded(error: type[CallErro
         rendered = family.render(error("No."), "req-1")
         assert b"overloaded" not in rendered
         assert b"rate_limit" not in rendered
+
+
+@pytest.mark.parametrize("family", RENDERERS, ids=lambda family: type(family).__name__)
+@pytest.mark.parametrize("error", all_errors())
+def test_a_status_is_the_errors_own_but_for_what_is_spent(family: Family, error: type[CallError]) -> None:
+    spent = error is errors.BudgetSpent and family in OF_OPENAI
+    assert family.status_of(error("No.")) == (429 if spent else error.status)
+
+
+def test_what_is_spent_has_the_status_that_makes_each_familys_clients_stop() -> None:
+    assert ANTHROPIC.status_of(errors.BudgetSpent("No.")) == 402
+    assert OPENAI.status_of(errors.BudgetSpent("No.")) == 429
 
 
 def test_chat_ends_with_an_error_event_and_without_done() -> None:

@@ -19,6 +19,7 @@ _MODULES = {
     "demo-provider": "aibridge.cli.demo_provider",
     "tokens": "aibridge.cli.tokens",
     "interceptions": "aibridge.cli.interceptions",
+    "simulate": "aibridge.cli.simulate",
 }
 """Commands, and the modules whose `command` they are."""
 

@@ -5,6 +5,7 @@ import click
 from aibridge.cli.database import now, opened
 from aibridge.cli.flags import GroupedCommand, takes
 from aibridge.cli.output import JSON, Row, instant, json, output_option, show
+from aibridge.domain.priority import Priority
 from aibridge.options import LOCATION, OPTIONS
 from aibridge.options_kinds import DURATION, duration
 from aibridge.store import tokens, users
@@ -14,7 +15,7 @@ from aibridge.store.users import User
 from aibridge.welcome import client_settings
 
 _LONGEST_LIFE = 100 * 365 * 86400
-_COLUMNS = ("id", "user", "name", "last_four", "created", "last_used", "expires", "revoked")
+_COLUMNS = ("id", "user", "name", "last_four", "priority", "created", "last_used", "expires", "revoked")
 _ADDRESS = next(option.default for option in OPTIONS if option.field == "http_address")
 
 
@@ -44,18 +45,28 @@ def command() -> None:
 @click.argument("name", help="What people know it by, for example laptop.")
 @click.option("--user", "username", required=True, help="Whose token it is; a new name makes a new user.")
 @click.option("--expires", type=_Life(), help="How long it is valid, for example 30d; for good without it.")
+@click.option(
+    "--priority",
+    type=click.Choice([priority.value for priority in Priority]),
+    default=Priority.INTERACTIVE.value,
+    show_default=True,
+    help="Of its calls where calls wait: batch ones go when no other waits; chosen lets each call say which it is, in "
+    "the header X-AI-Bridge-Priority.",
+)
 @output_option
 @takes(LOCATION)
-def create(name: str, username: str, expires: float | None, output: str, **flags: str | None) -> None:
+def create(name: str, username: str, expires: float | None, priority: str, output: str, **flags: str | None) -> None:
     """Make a token and print it, this once."""
     with opened(flags) as database:
         user, is_new = _user(database, username)
         at = now()
         expires_at = None if expires is None else at + int(expires * 1e6)
-        minted = tokens.create(database, user_id=user.id, name=name, now=at, expires_at=expires_at)
+        minted = tokens.create(
+            database, user_id=user.id, name=name, now=at, expires_at=expires_at, priority=Priority(priority)
+        )
     if output == JSON:
-        row = {"id": minted.id, "user": username, "name": name, "expires": instant(expires_at), "token": minted.text}
-        click.echo(json(row))
+        row = {"id": minted.id, "user": username, "name": name, "priority": priority, "expires": instant(expires_at)}
+        click.echo(json(row | {"token": minted.text}))
         return
     if is_new:
         click.echo(f"{username} is a new user{' and owns this gateway' if user.is_owner else ''}.")
@@ -113,6 +124,7 @@ def _row(token: StoredToken) -> Row:
         "user": token.username,
         "name": token.name,
         "last_four": token.last_four,
+        "priority": token.priority,
         "created": instant(token.created_at),
         "last_used": instant(token.last_used_at),
         "expires": instant(token.expires_at),

@@ -1,20 +1,77 @@
 """What the control plane is given by whoever composes the server."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
+from aibridge.domain.rule import Rule
 from aibridge.domain.snapshot import Snapshot
+from aibridge.overload.breaker import State
 from aibridge.overload.outcome import Rejection
 from aibridge.store.database import Database
+
+
+class SubjectPresent(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a rule one subject uses now, in the rule's unit. `key` is its id, empty for everyone."""
+
+    key: str
+    used: float
+
+
+class LimitPresent(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule, the subjects that use most of it now, and how often it decided which way since the start.
+
+    `decisions` are by outcome: admitted, refused, shadow_refused, queued.
+    """
+
+    rule: Rule
+    subjects: Sequence[SubjectPresent]
+    decisions: Mapping[str, int]
+
+
+class BreakerPresent(msgspec.Struct, frozen=True, kw_only=True):
+    """A circuit breaker as it is now.
+
+    `seconds_left` is the time until it lets probes through, 0.0 unless it is open. `calls`, `failures` and `slow` are
+    those in its window; `trips` and `rejections` count since the start. `credential` is a name, never the secret.
+    """
+
+    name: str
+    provider: str
+    credential: str
+    model: str
+    state: State
+    seconds_left: float
+    calls: int
+    failures: int
+    slow: int
+    trips: int
+    rejections: int
+
+
+class Breakers(Protocol):
+    """The circuit breakers of this server."""
+
+    def present(self) -> Sequence[BreakerPresent]:
+        """Each of them as it is now."""
+        ...
+
+    def reset(self, name: str) -> None:
+        """Close a breaker, here and wherever its state is shared, and forget what it has seen.
+
+        Raises:
+            LookupError: there is no breaker of that name.
+        """
+        ...
 
 
 class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     """Where the control plane's answers come from. All but the database answer from memory, without blocking.
 
     `snapshot` gives who may call, as of now. `ready` says whether calls should be sent here and, by the name of what is
-    checked, why not. `metrics` gives Prometheus' text format; without it there is no such route. `clock` is the wall
-    time in UTC seconds. `external_url` is where people reach this server.
+    checked, why not. `metrics` gives Prometheus' text format. `clock` is the wall time in UTC seconds. `external_url`
+    is where people reach this server. Without `metrics`, `limits` or `breakers` there is no route for them.
     """
 
     database: Database
@@ -23,5 +80,9 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float]
     external_url: Callable[[], str]
     metrics: Callable[[], bytes] | None = None
+    limits: Callable[[], Awaitable[Sequence[LimitPresent]]] | None = None
+    breakers: Breakers | None = None
+    used: Callable[[str], None] = lambda _token_id: None
+    """Learns by which token the control plane was asked."""
     stranger: Callable[[str, list[tuple[bytes, bytes]]], Rejection | None] = lambda _address, _headers: None
     """Counts a failed attempt, by the peer's address and the request's headers; answers when there were too many."""

@@ -1,4 +1,10 @@
-"""Who asks: the same tokens as for AI calls."""
+"""Who asks: the same tokens as for AI calls.
+
+Clients and browsers fill several places at once, some with what is meant for others: a cookie that has expired, a key
+of a provider. Whichever holds a token of ours counts.
+"""
+
+from collections.abc import Iterator
 
 from starlette.requests import Request
 
@@ -31,10 +37,23 @@ def identify(request: Request, dependencies: Dependencies) -> Actor:
 
 
 def _actor(request: Request, dependencies: Dependencies) -> Actor:
-    text = presented_token(request.headers.raw, request.scope["query_string"])
-    if text is None:
-        raise Unauthenticated("No token was presented.", _WHERE)
-    actor = dependencies.snapshot().actor_of(text, dependencies.clock())
-    if actor is None:
+    known, now = dependencies.snapshot(), dependencies.clock()
+    presented = dict.fromkeys(_presented(request))
+    for text in presented:
+        actor = known.actor_of(text, now)
+        if actor is not None:
+            dependencies.used(actor.token_id)
+            return actor
+    if presented:
         raise Unauthenticated("The token is not valid.", f"It is unknown, expired or revoked. {_WHERE}")
-    return actor
+    raise Unauthenticated("No token was presented.", _WHERE)
+
+
+def _presented(request: Request) -> Iterator[str]:
+    """What may be a token: first by the order in which places count, then what each holds by itself."""
+    headers, query = request.headers.raw, request.scope["query_string"]
+    by_name: dict[bytes, list[tuple[bytes, bytes]]] = {}
+    for header in headers:
+        by_name.setdefault(header[0], []).append(header)
+    places = [(headers, query), ([], query), *((named, b"") for named in by_name.values())]
+    return filter(None, (presented_token(*place) for place in places))

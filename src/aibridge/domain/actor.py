@@ -2,6 +2,8 @@
 
 import msgspec
 
+from aibridge.domain.priority import Priority
+
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A person or a service, known by one of our tokens.
@@ -13,3 +15,6 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     username: str
     token_id: str
     is_owner: bool = False
+    organization_id: str = "default"
+    priority: Priority = Priority.INTERACTIVE
+    """Of the token; `priority.is_batch` says what one call of it is."""

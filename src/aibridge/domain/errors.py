@@ -9,10 +9,12 @@
     │   ├── BodyTooLarge           body_too_large           413
     │   ├── BadRequest             bad_request              400
     │   ├── UpgradeRequired        upgrade_required         426
+    │   ├── BudgetSpent            budget_spent             402  nothing that a client should wait for
     │   ├── RateLimited            rate_limited             429  with the true wait
     │   ├── HeadersTooLarge        headers_too_large        431
     │   ├── NotSupported           not_supported            501
     │   ├── AtCapacity             at_capacity              503  with an estimate of the wait
+    │   ├── CircuitOpen            circuit_open             503  with the time left
     │   ├── Draining               draining                 503
     │   └── LedgerUnavailable      ledger_unavailable       503
     ├── UpstreamFailed: the provider did not do its part
@@ -27,14 +29,20 @@ A message names the limit and the number; it never holds a secret or a byte of t
 from typing import ClassVar
 
 from aibridge.overload.outcome import Rejection
+from aibridge.overload.retry import Policy
+
+PATIENCE = 120.0
+"""Seconds: what comes back later than this is nothing to wait for. Clients either hang on such a wait, the Anthropic
+SDKs to the second, or ignore it and ask again at once."""
 
 
 class CallError(Exception):
     """Any answer to a call that is not the provider's.
 
     `message` is the one line for people, `detail` what helps to act on it, `field` the offending part of the request
-    where there is one. `rejection` is the limiter's own word where a limiter refused. `retry_after` is in seconds, the
-    rejection's unless given, absent where coming back would not help.
+    where there is one. `rejection` is the limiter's own word where a limiter refused, and `policies` are the limits the
+    call fell under, that one first. `retry_after` is in seconds, the rejection's unless given, absent where coming back
+    would not help.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -54,6 +62,7 @@ class CallError(Exception):
         self.detail = detail
         self.field = field
         self.rejection = rejection
+        self.policies: tuple[Policy, ...] = ()
         self.retry_after = rejection.retry_after if retry_after is None and rejection is not None else retry_after
 
 
@@ -110,6 +119,25 @@ class UpgradeRequired(Refused):
     status = 426
 
 
+class BudgetSpent(Refused):
+    """This caller has used up a limit, and what it may use next comes later than a client should wait for.
+
+    The vendors' shapes for it differ in status as well: see `wire.errors`. `retry_after` is None, the time is in the
+    rejection.
+    """
+
+    code = "budget_spent"
+    status = 402
+
+    @classmethod
+    def caller(cls, message: str, detail: str, rejection: Rejection, policies: tuple[Policy, ...]) -> "BudgetSpent":
+        """What a caller is told."""
+        error = cls(message, detail, rejection=rejection)
+        error.policies = policies
+        error.retry_after = None
+        return error
+
+
 class RateLimited(Refused):
     """This caller exceeded its rate."""
 
@@ -117,9 +145,11 @@ class RateLimited(Refused):
     status = 429
 
     @classmethod
-    def caller(cls, detail: str, rejection: Rejection) -> "RateLimited":
+    def caller(cls, detail: str, rejection: Rejection, policies: tuple[Policy, ...] = ()) -> "RateLimited":
         """What a caller is told, in the words that clients of other gateways know."""
-        return cls("You've been rate limited. Please try again later.", detail, rejection=rejection)
+        error = cls("You've been rate limited. Please try again later.", detail, rejection=rejection)
+        error.policies = policies
+        return error
 
     @classmethod
     def stranger(cls, rejection: Rejection) -> "RateLimited":
@@ -150,11 +180,34 @@ class AtCapacity(Refused):
 
     @classmethod
     def caller(
-        cls, detail: str, *, rejection: Rejection | None = None, retry_after: float | None = None
+        cls,
+        detail: str,
+        *,
+        rejection: Rejection | None = None,
+        policies: tuple[Policy, ...] = (),
+        retry_after: float | None = None,
     ) -> "AtCapacity":
         """What a caller is told, in the words that clients of other gateways know."""
         message = "AI Bridge is currently at capacity. Please try again later."
-        return cls(message, detail, rejection=rejection, retry_after=retry_after)
+        error = cls(message, detail, rejection=rejection, retry_after=retry_after)
+        error.policies = policies
+        return error
+
+
+class CircuitOpen(Refused):
+    """A provider kept failing, and is left alone for a while."""
+
+    code = "circuit_open"
+    status = 503
+
+    @classmethod
+    def caller(cls, name: str, retry_after: float) -> "CircuitOpen":
+        """What a caller is told. `name` is the breaker's, `retry_after` the seconds until it lets calls through."""
+        return cls(
+            "The provider is currently failing, so AI Bridge sends it no calls. Please try again later.",
+            f"The circuit breaker {name} is open; it lets calls through again in {retry_after:.1f} s.",
+            retry_after=retry_after,
+        )
 
 
 class Draining(Refused):

@@ -12,6 +12,8 @@ class UsageSource(StrEnum):
     """The provider's own final count."""
     PARTIAL = "partial"
     """The provider's count up to the point where the stream was cut."""
+    ESTIMATED = "estimated"
+    """The provider was at work and reported nothing: worked out from the sizes of request and answer."""
     UNKNOWN = "unknown"
     """The provider reported nothing, or nothing that could be read."""
 

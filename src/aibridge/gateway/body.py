@@ -1,7 +1,8 @@
 """The fourth layer: the body is read, now that it is known to be wanted, and peeked at."""
 
 from aibridge.domain.errors import BadRequest, NotSupported
-from aibridge.gateway.call import Call, Handler, Layer, Reply
+from aibridge.gateway.call import Call, Handler, Layer
+from aibridge.gateway.reply import Reply
 
 
 def body() -> Layer:
@@ -10,7 +11,7 @@ def body() -> Layer:
     def layer(handle: Handler) -> Handler:
         async def read(call: Call, reply: Reply) -> None:
             call.content = await call.body.read()
-            if call.fields.get(b"content-encoding", b"identity") != b"identity":
+            if call.fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
                 raise BadRequest(
                     "The request body is compressed; AI Bridge takes it uncompressed only.",
                     "Leave out the header content-encoding.",

@@ -1,9 +1,9 @@
-"""The layer before all others: a gateway that is about to stop takes no new calls."""
+"""The first look at the door: a gateway that is about to stop takes no new calls."""
 
 from collections.abc import Callable
 
 from aibridge.domain.errors import Draining
-from aibridge.gateway.call import Call, Handler, Layer, Reply
+from aibridge.gateway.call import Call, Check
 
 RETRY_AFTER = 2.0
 """Seconds: by then another replica, or the restarted process, answers."""
@@ -18,16 +18,11 @@ def stopping() -> Draining:
     )
 
 
-def drain(draining: Callable[[], bool]) -> Layer:
+def drain(draining: Callable[[], bool]) -> Check:
     """Refuse what comes after the gateway was told to stop. What is under way goes on."""
 
-    def layer(handle: Handler) -> Handler:
-        async def open_to(call: Call, reply: Reply) -> None:
-            if draining():
-                reply.keep_alive = False
-                raise stopping()
-            await handle(call, reply)
+    def check(_: Call) -> None:
+        if draining():
+            raise stopping()
 
-        return open_to
-
-    return layer
+    return check

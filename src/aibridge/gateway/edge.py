@@ -2,11 +2,11 @@
 
 from http import HTTPStatus
 
-from aibridge.domain.errors import CallError, RateLimited
+from aibridge.domain.errors import BudgetSpent, CallError, RateLimited
 from aibridge.domain.provider import Provider
 from aibridge.gateway.relay import STATUS_LINES
 from aibridge.gateway.routes import FAMILIES
-from aibridge.overload.retry import hint, rate_headers, retry_headers
+from aibridge.overload.retry import hint, limit_headers, rate_headers, retry_headers
 from aibridge.wire import openai_chat
 from aibridge.wire.dialect import Dialect
 
@@ -23,40 +23,49 @@ _USELESS_TO_RETRY = frozenset(
     )
 )
 """Not 401: clients that get their token from a helper ask it again then."""
+_NOT_AGAIN = [("x-should-retry", "false")]
 _UNKNOWN_WAIT = 1.0
 """Seconds, for a refusal that ought to say when to come back and does not know."""
 
 
-def response(error: CallError, dialect: Dialect, request_id: str, *, keep_alive: bool, luck: float) -> bytes:
-    """The whole response for an error.
+def response(  # noqa: PLR0913 (all that an answer depends on)
+    error: CallError, dialect: Dialect, request_id: str, *, keep_alive: bool, luck: float, now: float
+) -> bytes:
+    """The whole response for an error. `now` is the wall time in UTC seconds.
 
-    Every 429 and 503 says when to come back (see `overload.retry`, to which `luck`, uniform in [0, 1), goes). An answer
-    that coming back cannot change says `x-should-retry: false`, which the vendors' SDKs obey.
+    Every 429 and 503 says when to come back (see `overload.retry`, to which `luck`, uniform in [0, 1), goes), but for
+    one that says that nothing is left for long. An answer that coming back cannot change says `x-should-retry: false`,
+    which the vendors' SDKs obey.
     """
     body = dialect.render(error, request_id)
-    lines = [
-        STATUS_LINES[error.status],
-        b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-        % (len(body), request_id.encode()),
-    ]
+    fields = [*_retry(error, luck), *dialect.limit_headers(error, now)]
     if error.status == HTTPStatus.UPGRADE_REQUIRED:
-        lines.append(b"upgrade: HTTP/1.1\r\n")  # RFC 9110, 15.5.22
-    for name, value in _retry(error, luck):
-        lines.append(f"{name}: {value}\r\n".encode())
-    lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-    lines.append(body)
-    return b"".join(lines)
+        fields.append(("upgrade", "HTTP/1.1"))  # RFC 9110, 15.5.22
+    if not keep_alive:
+        fields.append(("connection", "close"))
+    further = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b" % (
+        STATUS_LINES[dialect.status_of(error)],
+        len(body),
+        f"x-request-id: {request_id}\r\n{further}".encode(),
+        body,
+    )
 
 
 def _retry(error: CallError, luck: float) -> list[tuple[str, str]]:
     """The headers that say when, and whether, to come back."""
     wait = error.retry_after
+    rejection = error.rejection
+    if isinstance(error, BudgetSpent) and rejection is not None:
+        return [*_NOT_AGAIN, *limit_headers(rejection, error.policies)]
     if wait is None:
         if error.status not in _MUST_SAY_WHEN:
-            return [("x-should-retry", "false")] if error.status in _USELESS_TO_RETRY else []
+            return _NOT_AGAIN if error.status in _USELESS_TO_RETRY else []
         wait = _UNKNOWN_WAIT
-    if isinstance(error, RateLimited) and error.rejection is not None:
-        return rate_headers(error.rejection, hint(wait, luck))
+    if isinstance(error, RateLimited) and rejection is not None:
+        return rate_headers(rejection, hint(wait, luck), error.policies)
+    if rejection is not None and error.policies:
+        return [*retry_headers(hint(wait, luck)), *limit_headers(rejection, error.policies)]
     return retry_headers(hint(wait, luck))
 
 

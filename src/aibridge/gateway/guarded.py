@@ -12,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from aibridge.domain.errors import BadRequest, CallError, RequestTimeout
 from aibridge.gateway import framing
-from aibridge.gateway.call import Reply, RequestBody
+from aibridge.gateway.call import RequestBody
 from aibridge.gateway.headers import Headers
+from aibridge.gateway.reply import Reply
 from aibridge.gateway.watchdog import Watchdog
 
 HEADERS_DEADLINE = 10.0

@@ -32,6 +32,7 @@ TO_PROVIDER = frozenset(
     (
         b"accept",
         b"accept-language",
+        b"content-encoding",
         b"content-type",
         b"idempotency-key",
         b"originator",

@@ -1,11 +1,11 @@
-"""The second layer: whose call is it? From memory, in about a microsecond."""
+"""Whose call is it? Looked up at the door, in memory."""
 
 from collections.abc import Callable, MutableMapping
 
 from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import PREFIX
-from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
+from aibridge.gateway.call import Call, Check, Clock
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.overload.caller import address_group
 from aibridge.overload.keyed import Keyed
@@ -37,7 +37,7 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     clock: Clock,
     wall_clock: Clock,
     allow_byok: bool,
-) -> Layer:
+) -> Check:
     """Find the actor by the token, in whichever header it comes.
 
     `strangers` limits failed attempts by address, so that inventing tokens buys nothing. A known token always passes,
@@ -45,31 +45,27 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     is no look-up outside memory, whatever is presented. `used` learns when tokens are used, in UTC microseconds.
     """
 
-    def layer(handle: Handler) -> Handler:
-        async def identified(call: Call, reply: Reply) -> None:
-            presented = _presented(call.fields)
-            known, now = snapshot(), wall_clock()
-            for text in presented.values():
-                actor = known.actor_of(text, now)
-                if actor is not None:
-                    call.actor = actor
-                    used[actor.token_id] = call.started_at
-                    break
-            if call.actor is None:
-                raise _stranger(call, presented, strangers, clock())
-            if GOVERNANCE_TOKEN in presented:
-                if not allow_byok:
-                    raise Forbidden(
-                        "Bring Your Own Key (BYOK) mode is not enabled.",
-                        "Send the token as `Authorization: Bearer` instead, or set --aibridge-allow-byok.",
-                        field=GOVERNANCE_TOKEN.decode(),
-                    )
-                call.own_credential = _own(call.headers)
-            await handle(call, reply)
+    def check(call: Call) -> None:
+        presented = _presented(call.fields)
+        known, now = snapshot(), wall_clock()
+        for text in presented.values():
+            actor = known.actor_of(text, now)
+            if actor is not None:
+                call.actor = actor
+                used[actor.token_id] = call.started_at
+                break
+        if call.actor is None:
+            raise _stranger(call, presented, strangers, clock())
+        if GOVERNANCE_TOKEN in presented:
+            if not allow_byok:
+                raise Forbidden(
+                    "Bring Your Own Key (BYOK) mode is not enabled.",
+                    "Send the token as `Authorization: Bearer` instead, or set --aibridge-allow-byok.",
+                    field=GOVERNANCE_TOKEN.decode(),
+                )
+            call.own_credential = _own(call.headers)
 
-        return identified
-
-    return layer
+    return check
 
 
 def _presented(fields: Fields) -> dict[bytes, str]:

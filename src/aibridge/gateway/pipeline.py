@@ -3,15 +3,35 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aibridge.gateway.call import Handler, Layer
+from aibridge.gateway.call import Call, Check, Handler, Layer
+
+
+class Way(NamedTuple):
+    """What a call of one kind goes through: looks at the door, then layers around the relay.
+
+    The door decides at once and takes nothing, so that a refusal there costs neither a task nor the body. What is held
+    is held by layers, each of which gives back what it took in its own `finally`.
+    """
+
+    door: tuple[Check, ...]
+    handle: Handler
+
+    def enter(self, call: Call) -> None:
+        """Pass the door.
+
+        Raises:
+            CallError: the call is refused.
+        """
+        for check in self.door:
+            check(call)
 
 
 class Pipelines(NamedTuple):
     """The two things that can happen to a call."""
 
-    interception: Handler
+    interception: Way
     """Limited and recorded."""
-    pass_through: Handler
+    pass_through: Way
     """For any known caller; neither recorded nor, unless asked for, limited."""
 
 
@@ -23,42 +43,44 @@ def compose(layers: Sequence[Layer], innermost: Handler) -> Handler:
     return handler
 
 
-def unguarded(handle: Handler) -> Handler:
-    """The guard of a gateway without breakers: nothing stands in the way."""
-    return handle
-
-
-def pipelines(  # noqa: PLR0913 (a list of layers has as many entries as it has)
+def pipelines(  # noqa: PLR0913 (a list has as many entries as it has)
     *,
-    drain: Layer,
-    capacity: Layer | None,
-    identify: Layer,
-    pace: Layer | None,
+    drain: Check,
+    capacity: Check,
+    identify: Check,
+    pace: Check,
+    admit: Layer,
     body: Layer,
     content: Layer,
     record: Layer,
-    guard: Layer = unguarded,
+    retry: Layer | None,
+    guard: Layer | None,
     relay: Handler,
+    limits_need_body: bool = False,
     limit_pass_through: bool = False,
 ) -> Pipelines:
-    """The handler of each kind of route. `capacity` and `pace` are None when their limit is off."""
-    interception = (
+    """The way of each kind of call. `retry` and `guard` are None when they are off."""
+    door = (
         drain,  # a gateway that is about to stop takes nothing new
-        capacity,  # the cheapest refusal first: one comparison, before anything is looked at
+        capacity,  # the cheapest refusal first, before anything is looked at
         identify,  # who calls: without that no limit can be fair
-        pace,  # this caller's rate: a refusal here has cost no body and no record
-        body,  # only now is the body waited for and peeked at
+        pace,  # whom we told when to come back, and who is too early
+    )
+    interception = (
+        # All limits of a call are decided at once; before its body is waited for, unless one of them weighs it.
+        *((body, admit) if limits_need_body else (admit, body)),
         record,  # from here on, every ending is written down
+        retry,  # once more, while nothing was sent to the client and the budget allows
         guard,  # is the provider in a state to be asked?
     )
     pass_through = (
-        drain,
-        capacity if limit_pass_through else None,
-        identify,  # pass-through is free of limits, not of identification
-        pace if limit_pass_through else None,
+        admit if limit_pass_through else None,  # free of limits, not of identification
         content,
     )
     return Pipelines(
-        interception=compose([layer for layer in interception if layer is not None], relay),
-        pass_through=compose([layer for layer in pass_through if layer is not None], relay),
+        interception=Way(door, compose([layer for layer in interception if layer is not None], relay)),
+        pass_through=Way(
+            door if limit_pass_through else (drain, identify),
+            compose([layer for layer in pass_through if layer is not None], relay),
+        ),
     )

@@ -7,6 +7,7 @@ from collections import deque
 from aibridge.domain.errors import AtCapacity, UpstreamUnreachable
 from aibridge.domain.provider import Origin
 from aibridge.gateway.upstream import Connection, Deadlines
+from aibridge.overload.outcome import Rejection
 
 
 class Pool:
@@ -51,7 +52,7 @@ class Pool:
         if self.open >= self.maximum:
             raise AtCapacity.caller(
                 f"All {self.maximum} connections to the provider are in use.",
-                retry_after=1.0,
+                rejection=Rejection("upstream_connections", self.maximum, 0.0, 1.0),
             )
         self._connecting += 1
         try:

@@ -13,15 +13,18 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from aibridge.domain.errors import CallError, InternalError, Refused, RouteNotSupported, UpgradeRequired
+from aibridge.domain.errors import CallError, Draining, InternalError, Refused, RouteNotSupported, UpgradeRequired
 from aibridge.domain.interception import interception_id
 from aibridge.gateway import edge
-from aibridge.gateway.call import Call, Handler, Reply, RequestBody
+from aibridge.gateway.call import Call, RequestBody
 from aibridge.gateway.drain import stopping
 from aibridge.gateway.guarded import GuardedProtocol
 from aibridge.gateway.headers import Headers
+from aibridge.gateway.pipeline import Way
+from aibridge.gateway.reply import Reply
 from aibridge.gateway.routes import Routes
 from aibridge.telemetry import Telemetry
+from aibridge.wire.dialect import Dialect
 
 LEFT_UNREAD = 64 * 1024
 """Bytes of a refused call's body that are still read, to keep the connection."""
@@ -33,9 +36,9 @@ class Gateway(msgspec.Struct, kw_only=True):
     """What the connections of one process share."""
 
     routes: Routes
-    interception: Handler
+    interception: Way
     """What happens to a call that is limited and recorded."""
-    pass_through: Handler
+    pass_through: Way
     """What happens to one that is not."""
     telemetry: Telemetry
     maximum_body: int
@@ -94,9 +97,15 @@ class GatewayProtocol(GuardedProtocol):
             started=self.since,
             started_at=started_at,
         )
+        way = self.gateway.interception if found.route.recorded else self.gateway.pass_through
+        try:
+            way.enter(call)
+        except Exception as reason:  # noqa: BLE001 (as in `_serve`)
+            self._turn_away(call, self._told(call, reason))
+            return None
         current = self.parser.get_http_version() == "1.1"
         self.outgoing = Reply(self.transport, keep_alive=current and self.parser.should_keep_alive(), may_chunk=current)
-        self._task = self.loop.create_task(self._serve(call, self.outgoing))
+        self._task = self.loop.create_task(self._serve(call, self.outgoing, way))
         self.gateway.calls[self._task] = call
         return None
 
@@ -107,26 +116,41 @@ class GatewayProtocol(GuardedProtocol):
         provider = self.gateway.routes.provider_of(self.url.partition(b"?")[0])
         request_id = interception_id(int(time() * 1e6), getrandbits(74))
         dialect = edge.dialect_of(provider)
-        self.transport.write(edge.response(error, dialect, request_id, keep_alive=False, luck=random()))  # noqa: S311
+        self.transport.write(_response(error, dialect, request_id, keep_alive=False))
 
-    async def _serve(self, call: Call, reply: Reply) -> None:
+    def _turn_away(self, call: Call, error: CallError) -> None:
+        """Answer a call that was refused at the door. Its body is dropped as it comes, or never comes."""
+        if isinstance(error, Refused):
+            self.gateway.telemetry.refused(edge.limit_of(error), error.code)
+        keep_alive = (
+            not isinstance(error, Draining) and self.parser.should_keep_alive() and self._worth_reading_on(call.body)
+        )
+        call.body.fail(error)
+        self.transport.write(_response(error, call.route.dialect, call.id, keep_alive=keep_alive))
+        self.rest(keep_alive=keep_alive)
+
+    async def _serve(self, call: Call, reply: Reply, way: Way) -> None:
         """See one call through the layers. How it ended is told to the client when it is written down."""
         error: CallError | None = None
         try:
-            await (self.gateway.interception if call.route.recorded else self.gateway.pass_through)(call, reply)
-        except CallError as told:
-            error = told
+            await way.handle(call, reply)
         except asyncio.CancelledError:
             if not call.stopping:  # the client is gone: nobody is left to be told
                 return
             error = stopping()
-        except Exception:  # noqa: BLE001 (the edge: whatever it is, the client is told and the log has it)
-            _log.exception("call %s failed by our own fault", call.id)
-            error = InternalError("AI Bridge failed to handle the call.", f"The gateway's log has it as {call.id}.")
+        except Exception as reason:  # noqa: BLE001 (the edge: whatever it is, the client is told)
+            error = self._told(call, reason)
         if call.written is None:
             self._conclude(call, reply, error)
         else:
             call.written(partial(self._conclude, call, reply, error))
+
+    def _told(self, call: Call, reason: Exception) -> CallError:
+        """What a client is told of an exception; what is our own fault, the log has."""
+        if isinstance(reason, CallError):
+            return reason
+        _log.error("call %s failed by our own fault", call.id, exc_info=reason)
+        return InternalError("AI Bridge failed to handle the call.", f"The gateway's log has it as {call.id}.")
 
     def _conclude(self, call: Call, reply: Reply, error: CallError | None) -> None:
         """Send the last byte of a reply, or what went wrong instead, and be ready for the next request."""
@@ -151,8 +175,7 @@ class GatewayProtocol(GuardedProtocol):
             return
         if not self._worth_reading_on(call.body):
             reply.keep_alive = False
-        answer = edge.response(error, dialect, call.id, keep_alive=reply.keep_alive, luck=random())  # noqa: S311
-        reply.answer(error.status, answer)
+        reply.answer(dialect.status_of(error), _response(error, dialect, call.id, keep_alive=reply.keep_alive))
 
     def _forget(self) -> None:
         """A call is over, for this connection."""
@@ -187,6 +210,11 @@ class GatewayProtocol(GuardedProtocol):
             f"route not supported: {method.decode()} {path[:200].decode('latin-1')}",
             "The gateway relays a fixed list of routes; its documentation has them.",
         )
+
+
+def _response(error: CallError, dialect: Dialect, request_id: str, *, keep_alive: bool) -> bytes:
+    """The whole response for an error, here and now."""
+    return edge.response(error, dialect, request_id, keep_alive=keep_alive, luck=random(), now=time())  # noqa: S311
 
 
 def serving(gateway: Gateway) -> type[GatewayProtocol]:

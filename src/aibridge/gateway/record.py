@@ -5,11 +5,16 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
+import msgspec
+
 from aibridge.domain.actor import Actor
 from aibridge.domain.client import client_of, session_of
 from aibridge.domain.errors import CallError, LedgerUnavailable
 from aibridge.domain.interception import Ending, Interception, Status
-from aibridge.gateway.call import Call, Clock, Handler, Layer, Reply
+from aibridge.domain.usage import UsageSource
+from aibridge.gateway.call import Call, Clock, Handler, Layer
+from aibridge.gateway.reply import Reply
+from aibridge.limits.estimate import estimated
 from aibridge.telemetry import Telemetry
 from aibridge.wire.dialect import Reading, View
 
@@ -73,7 +78,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 raise
             finally:
                 seconds = clock() - call.started
-                reading = reply.reading or Reading()
+                reading = _read(call, reply)
                 ending = Ending(
                     id=interception.id,
                     status=status,
@@ -85,6 +90,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                     usage=reading.usage,
                     usage_source=reading.source,
                 )
+                call.usage = ending.usage
                 journal.end(ending)
                 call.written = journal.written
                 telemetry.ended(interception, ending, seconds)
@@ -92,6 +98,19 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
         return recorded
 
     return layer
+
+
+def _read(call: Call, reply: Reply) -> Reading:
+    """What was learned of an answer.
+
+    Where limits weigh a call that was answered and whose provider told nothing, an estimate stands in: else a client
+    that does not ask for the numbers would have no limit.
+    """
+    reading = reply.reading or Reading()
+    if reading.usage is None and call.size is not None and reply.started and (reply.status or 0) < _ERROR_STATUS:
+        usage = estimated(call.size, len(call.content), reply.sent)
+        return msgspec.structs.replace(reading, usage=usage, source=UsageSource.ESTIMATED)
+    return reading
 
 
 def _answered(reply: Reply) -> tuple[Status, str | None, int | None]:

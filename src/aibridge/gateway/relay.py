@@ -1,16 +1,19 @@
 """The innermost handler: a call goes to its provider, and the answer's bytes go to the client as they come."""
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import UpstreamBroke
 from aibridge.domain.provider import Origin, Provider, ProviderKind
-from aibridge.gateway.call import Call, Handler, Reply
+from aibridge.gateway.call import Call, Handler
 from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider
 from aibridge.gateway.pool import Pool
+from aibridge.gateway.reply import Reply
 from aibridge.gateway.upstream import BODILESS, Stale
+from aibridge.gateway.withheld import BETTERED, Withheld
 from aibridge.wire.dialect import UsageReader
 
 EVENT_STREAM = b"text/event-stream"
@@ -31,6 +34,7 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
             connection = pool.take() or await pool.connect()
             while True:
                 reply.draw_from(connection)
+                call.asked = True
                 try:
                     await connection.exchange(request, exchange, call.started + total)
                     break
@@ -42,6 +46,8 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
                 connection = await pool.connect()
         finally:
             reply.reading = exchange.reader.finish() if exchange.reader is not None else None
+        if exchange.withheld is not None:
+            raise exchange.withheld
         if exchange.ended_without_an_end:
             raise UpstreamBroke("The provider's stream ended before it was complete.")
         if reply.paused:
@@ -53,13 +59,14 @@ def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: boo
 class Exchange:
     """Takes an answer as it comes, gives it to the client first and to the reader of usage second."""
 
-    __slots__ = ("_call", "_reply", "_unframed", "reader")
+    __slots__ = ("_call", "_reply", "_unframed", "reader", "withheld")
 
     def __init__(self, call: Call, reply: Reply) -> None:
         self._call = call
         self._reply = reply
         self._unframed = False
         self.reader: UsageReader | None = None
+        self.withheld: Withheld | None = None
 
     @property
     def ended_without_an_end(self) -> bool:
@@ -89,18 +96,39 @@ class Exchange:
         head.append(b"\r\n" if reply.keep_alive else b"connection: close\r\n\r\n")
         readable_stream = streaming and status < HTTPStatus.BAD_REQUEST and b"content-encoding" not in fields
         self._unframed = readable_stream and content_length is None and b"transfer-encoding" not in fields
-        chunked = content_length is None and reply.may_chunk
-        reply.begin(status, b"".join(head), chunked=chunked, streaming=streaming)
+        begin = partial(
+            reply.begin,
+            status,
+            b"".join(head),
+            chunked=content_length is None and reply.may_chunk,
+            streaming=streaming,
+        )
+        if call.withholds and status in BETTERED:
+            self.withheld = Withheld(status, fields.get(b"retry-after"), begin)
+        else:
+            begin()
 
     def received(self, part: bytes) -> None:
         """More of the body is here, and not the last of it."""
-        self._reply.write(part)
+        withheld = self.withheld
+        if withheld is None:
+            self._reply.write(part)
+        elif not withheld.keeps(part):
+            self.withheld = None
+            withheld.begin()
+            self._reply.write(withheld.body + part)
         if self.reader is not None:
             self.reader.feed(part)
 
     def completed(self, part: bytes) -> None:
         """The last of the body is here."""
-        self._reply.hold(part)
+        withheld = self.withheld
+        if withheld is None:
+            self._reply.hold(part)
+        elif not withheld.keeps(part):
+            self.withheld = None
+            withheld.begin()
+            self._reply.hold(withheld.body + part)
         if self.reader is not None:
             self.reader.feed(part)
 

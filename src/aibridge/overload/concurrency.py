@@ -46,13 +46,38 @@ class ConcurrencyLimiter:
         """How many permits are held."""
         return self._in_flight
 
+    @property
+    def full(self) -> bool:
+        """Whether `enter` would refuse."""
+        return self._in_flight >= self.maximum
+
+    def used(self, _: float) -> float:
+        """How many permits are held, as the limiters of a rate tell their use."""
+        return self._in_flight
+
+    def idle(self, _: float) -> bool:
+        """Whether forgetting this limiter would change no later decision: only how long a permit is held is lost."""
+        return not self._in_flight
+
     def enter(self, now: float) -> Permit | Rejection:
         """Give a permit, or an estimate of the wait for one."""
         if self._in_flight >= self.maximum:
-            return Rejection(self.name, self.maximum, 0.0, self._wait(now))
+            return Rejection(self.name, self.maximum, 0.0, self.wait(now))
         self._in_flight += 1
         self._entered_sum += now
         return Permit(self, now)
+
+    def wait(self, now: float) -> float:
+        """About how long until a permit is free for one more of those refused by now; 0.0 while one is left.
+
+        Asking is a promise: who asks next is told a later instant.
+        """
+        if not self.full:
+            return 0.0
+        mean_age = now - self._entered_sum / self._in_flight
+        step = max(self._average_hold, mean_age) / self.maximum
+        self._promised = min(max(self._promised, now) + step, now + HORIZON)
+        return self._promised - now
 
     def leave(self, permit: Permit, outcome: Outcome, now: float) -> None:
         """Take a permit back. Only calls that did their work teach how long one is held.
@@ -71,9 +96,3 @@ class ConcurrencyLimiter:
         if not self._in_flight:
             self._entered_sum = 0.0  # what rounding left behind
             self._promised = -inf  # an empty house owes nobody
-
-    def _wait(self, now: float) -> float:
-        mean_age = now - self._entered_sum / self._in_flight
-        step = max(self._average_hold, mean_age) / self.maximum
-        self._promised = min(max(self._promised, now) + step, now + HORIZON)
-        return self._promised - now

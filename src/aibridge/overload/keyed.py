@@ -38,6 +38,14 @@ class Keyed(Generic[K, V]):
         value = self._values.get(key)
         return value if value is not None else self._place(key, now)
 
+    def known(self, key: K) -> V | None:
+        """The value of `key` if it has a place; looking changes nothing."""
+        return self._values.get(key)
+
+    def keys(self) -> list[K]:
+        """The keys that have a place now."""
+        return list(self._keys)
+
     def __len__(self) -> int:
         return len(self._values)
 

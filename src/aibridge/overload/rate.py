@@ -7,6 +7,7 @@ steps back for one that stands still, so a bad clock never admits too many.
 
 import functools
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
 from math import inf, nextafter
 from typing import Protocol
@@ -22,6 +23,14 @@ class RateLimiter(Protocol):
 
     def take(self, now: float, cost: float = 1.0) -> Rejection | None:
         """Admit a call of this cost at `now` and remember it, or refuse it and remember nothing."""
+        ...
+
+    def wait(self, now: float, cost: float = 1.0) -> float:
+        """How long until a call of this cost is admitted if no other comes: 0.0 if `take` would admit it at `now`."""
+        ...
+
+    def used(self, now: float) -> float:
+        """How much of what is allowed is taken."""
         ...
 
     def idle(self, now: float) -> bool:
@@ -62,6 +71,11 @@ class _Burst:
     oldest: int
     room: int
 
+    def gone(self, now: float) -> int:
+        """How many of the complete groups have left the window by `now`; they are the first from `oldest` on."""
+        tail = bisect_right(self.expiries, now, self.oldest) - self.oldest
+        return tail + bisect_right(self.expiries, now, 0, self.oldest)
+
 
 class ExactWindow:
     """Never more than `limit` calls in any half-open window of `window` seconds.
@@ -85,7 +99,7 @@ class ExactWindow:
     def take(self, now: float, cost: float = 1.0) -> Rejection | None:
         """Admit a call at `now`, or say when one will be."""
         if cost != 1.0:
-            raise ValueError(f"an exact window counts calls, it cannot weigh a cost of {cost}")
+            raise _unweighable(cost)
         rule = self._rule
         newest = self._newest
         if now >= newest:
@@ -111,6 +125,45 @@ class ExactWindow:
         if expiry > newest:
             self._newest = expiry
         return None
+
+    def wait(self, now: float, cost: float = 1.0) -> float:
+        """How long until a call is admitted: 0.0 if `take` would admit one at `now`, else what it would say."""
+        if cost != 1.0:
+            raise _unweighable(cost)
+        burst, rule = self._burst, self._rule
+        if burst is None:
+            free_at = self._newest if rule.limit == 1 else -inf
+        elif burst.room or len(burst.expiries) < rule.groups - 1:
+            free_at = -inf
+        else:
+            free_at = burst.expiries[burst.oldest] if burst.expiries else self._newest
+        return _wait(now, free_at) if now < free_at else 0.0
+
+    def used(self, now: float) -> float:
+        """How many calls are in the window; those that share a place count until the last of them has left."""
+        if now >= self._newest:
+            return 0.0
+        burst, group = self._burst, self._rule.group
+        if burst is None:
+            return 1.0
+        return float((len(burst.expiries) - burst.gone(now)) * group + group - burst.room)
+
+    def give_back(self, taken_at: float, now: float) -> None:
+        """Forget a call that was taken at `taken_at` and turned out not to count.
+
+        One that has left the window already changes nothing. Otherwise the oldest call that is still in the window is
+        forgotten in its place: it would have left first. So each remembered call stands for one that counts and is no
+        newer than it, and no window holds more than `limit` of those that count. Where calls share a place, nothing is
+        given back.
+        """
+        if now >= _expiry(taken_at, self._rule.window) or self._rule.group > 1:
+            return
+        burst = self._burst
+        gone = burst.gone(now) if burst is not None else 0
+        if burst is not None and gone < len(burst.expiries):
+            burst.expiries[(burst.oldest + gone) % len(burst.expiries)] = now
+        else:
+            self._newest = min(self._newest, now)
 
     def idle(self, now: float) -> bool:
         """Whether every call has left the window."""
@@ -144,7 +197,7 @@ class Gcra:
     def take(self, now: float, cost: float = 1.0) -> Rejection | None:
         """Spend `cost` at `now`, or say when it may be spent."""
         if not 0.0 <= cost <= self.burst:
-            raise ValueError(f"a cost of {cost} can never pass a burst of {self.burst}")
+            raise _impossible(cost, self.burst)
         if self.idle(now):
             self._since = now
             self._spent = cost
@@ -157,6 +210,20 @@ class Gcra:
                 return Rejection(self.name, self.burst, self.burst / self.rate, _wait(now, free_at))
         self._spent = spent
         return None
+
+    def wait(self, now: float, cost: float = 1.0) -> float:
+        """How long until `cost` may be spent: 0.0 if `take` would admit it at `now`, else what it would say."""
+        if not 0.0 <= cost <= self.burst:
+            raise _impossible(cost, self.burst)
+        excess = self._spent + cost - self.burst
+        if excess <= 0.0 or self.idle(now):
+            return 0.0
+        free_at = self._since + excess / self.rate
+        return _wait(now, free_at) if now < free_at else 0.0
+
+    def used(self, now: float) -> float:
+        """The cost that was spent and is not yet refilled; more than `burst` where a debt is left."""
+        return 0.0 if self.idle(now) else self._spent - max(0.0, now - self._since) * self.rate
 
     def settle(self, now: float, difference: float) -> None:
         """Correct what was taken by what it turned out to cost: `difference` is the true cost less the taken one.
@@ -172,6 +239,14 @@ class Gcra:
     def idle(self, now: float) -> bool:
         """Whether the whole burst may be spent again."""
         return now >= self._since + self._spent / self.rate
+
+
+def _unweighable(cost: float) -> ValueError:
+    return ValueError(f"an exact window counts calls, it cannot weigh a cost of {cost}")
+
+
+def _impossible(cost: float, burst: float) -> ValueError:
+    return ValueError(f"a cost of {cost} can never pass a burst of {burst}")
 
 
 def _expiry(now: float, window: float) -> float:

@@ -7,6 +7,7 @@ add no jitter of their own, so it is added here; it is never subtracted, since a
 refused twice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -51,16 +52,44 @@ def retry_headers(hint: RetryHint) -> list[tuple[str, str]]:
     return [("retry-after", str(hint.seconds))]
 
 
-def rate_headers(rejection: Rejection, hint: RetryHint) -> list[tuple[str, str]]:
-    """The response headers of a rate limit's 429: those of a retry, and which rule said no.
+@dataclass(slots=True, frozen=True)
+class Policy:
+    """A limit as clients are told of it: `quota` of `unit` in `window` seconds, or, with a window of 0, at one time.
 
-    `RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers: `q` is the quota per `w` seconds,
-    `r` what remains, `t` the seconds until there is more. `t` is the true wait, also where Retry-After is capped.
+    `unit` is a word of the draft's (`requests`, `concurrent-requests`) or one in its style (`total-tokens`).
     """
-    name = f'"{rejection.limit}"'
+
+    name: str
+    quota: int
+    window: float
+    unit: str = "requests"
+
+
+def rate_headers(rejection: Rejection, hint: RetryHint, policies: Sequence[Policy] = ()) -> list[tuple[str, str]]:
+    """The response headers of a rate limit's 429: those of a retry, and which rule said no."""
     return [
         *retry_headers(hint),
         ("retry-after-ms", str(hint.milliseconds)),
-        ("ratelimit", f"{name};r=0;t={max(1, ceil(rejection.retry_after))}"),
-        ("ratelimit-policy", f"{name};q={int(rejection.allowed)};w={max(1, ceil(rejection.window))}"),
+        *limit_headers(rejection, policies),
     ]
+
+
+def limit_headers(rejection: Rejection, policies: Sequence[Policy] = ()) -> list[tuple[str, str]]:
+    """Which limit said no, and all that the call fell under, the one that said no first.
+
+    `RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers-10: `q` is the quota per `w` seconds
+    in units of `qu`, requests unless said, `r` what remains for such a call, `t` the seconds until there is more. `t`
+    is the true wait, also where Retry-After is capped.
+    """
+    wait = max(1, ceil(rejection.retry_after))
+    listed = policies or (Policy(rejection.limit, int(rejection.allowed), rejection.window),)
+    return [
+        ("ratelimit", f'"{rejection.limit}";r=0;t={wait}'),
+        ("ratelimit-policy", ", ".join(map(_listed, listed))),
+    ]
+
+
+def _listed(policy: Policy) -> str:
+    unit = "" if policy.unit == "requests" else f';qu="{policy.unit}"'
+    window = f";w={max(1, ceil(policy.window))}" if policy.window else ""
+    return f'"{policy.name}";q={policy.quota}{unit}{window}'

@@ -4,32 +4,39 @@ import asyncio
 import contextlib
 import resource
 from collections.abc import Callable, MutableMapping, Sequence
+from random import random
 from time import monotonic, time
 
 from aibridge.domain.errors import RateLimited
 from aibridge.domain.provider import Origin, Provider, ProviderKind
 from aibridge.domain.snapshot import Snapshot
+from aibridge.gateway.admit import admit, capacity, pace
 from aibridge.gateway.body import body, content
-from aibridge.gateway.capacity import capacity
 from aibridge.gateway.drain import drain
+from aibridge.gateway.guard import guard
+from aibridge.gateway.guards import Guards
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.identify import identify
-from aibridge.gateway.pace import pace
 from aibridge.gateway.pipeline import pipelines
 from aibridge.gateway.pool import Pool
 from aibridge.gateway.protocol import Gateway
 from aibridge.gateway.record import record
 from aibridge.gateway.relay import relay
+from aibridge.gateway.retry import Retries, retry
 from aibridge.gateway.routes import Routes
 from aibridge.gateway.upstream import Deadlines
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
+from aibridge.limits.counts import Counts
+from aibridge.limits.engine import Limits
+from aibridge.limits.explain import CONCURRENCY
+from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.overload.caller import TrustedProxies, address_group
-from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.outcome import Rejection
 from aibridge.overload.rate import ExactWindow, RateLimiter
+from aibridge.server.overload import guards_of, retries_of
 from aibridge.server.shipping import Shipping
 from aibridge.telemetry import Gauge, Telemetry
 
@@ -49,6 +56,9 @@ class DataPlane:
         self.draining = False
         self.telemetry: Telemetry
         self.gateway: Gateway
+        self.limits: Limits
+        self.guards: Guards | None
+        self.retries: Retries | None
         self.pools: dict[Origin, Pool] = {}
         self.strangers = _keyed(STRANGERS_LIMIT, "address")
 
@@ -95,16 +105,27 @@ def demonstration(url: str) -> list[Provider]:
     ]
 
 
-def build(
+def build(  # noqa: PLR0913 (the rooms it is put together from)
     settings: Settings,
     providers: Sequence[Provider],
     *,
     snapshot: Callable[[], Snapshot],
     used: MutableMapping[str, int],
     turn: Turn,
+    counts: Counts,
 ) -> DataPlane:
-    """Build the data plane. `used` learns when tokens are used, in UTC microseconds; `turn` takes the records."""
+    """Build the data plane.
+
+    `used` learns when tokens are used, in UTC microseconds; `turn` takes the records; `counts` counts for the rules
+    that the settings come to (`limits.rules.rules_of`).
+    """
     plane = DataPlane()
+    names = [provider.name for provider in providers]
+    plane.limits = limits = Limits(rules_of(settings), counts, settings.prices)
+    plane.guards = guards_of(settings, names, counts.tripped)
+    if plane.guards is not None:
+        counts.on_trip = plane.guards.heard
+    plane.retries = retries = retries_of(settings, names)
     plane.telemetry = telemetry = Telemetry(structured_logging=settings.structured_logging)
     deadlines = Deadlines(
         connect=settings.connect_timeout,
@@ -117,10 +138,9 @@ def build(
         64, (_raised_file_limit() - _RESERVED_FILES) // (2 * len(origins) or 1)
     )  # each call has a client's too
     plane.pools = {origin: Pool(origin, deadlines, maximum=maximum) for origin in origins}
-    concurrency = ConcurrencyLimiter(settings.max_concurrency, "concurrency") if settings.max_concurrency else None
     handlers = pipelines(
         drain=drain(lambda: plane.draining),
-        capacity=capacity(concurrency, monotonic) if concurrency is not None else None,
+        capacity=capacity(limits),
         identify=identify(
             snapshot,
             plane.strangers,
@@ -129,11 +149,15 @@ def build(
             wall_clock=time,
             allow_byok=settings.allow_byok,
         ),
-        pace=pace(_keyed(settings.rate_limit, "token"), monotonic) if settings.rate_limit else None,
+        pace=pace(limits, monotonic),
+        admit=admit(limits),
         body=body(),
         content=content(),
         record=record(turn, telemetry, clock=monotonic, wall_clock=time),
+        retry=retry(retries, most=settings.max_retries, clock=monotonic, luck=random) if retries is not None else None,
+        guard=guard(plane.guards, monotonic) if plane.guards is not None else None,
         relay=relay(plane.pools, total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
+        limits_need_body=limits.needs_body,
         limit_pass_through=settings.limit_passthrough,
     )
     plane.gateway = Gateway(
@@ -144,7 +168,7 @@ def build(
         maximum_body=settings.max_body_size,
         address_of=_address_of(settings),
     )
-    telemetry.gauges += _gauges(plane, concurrency)
+    telemetry.gauges += _gauges(plane)
     return plane
 
 
@@ -166,10 +190,20 @@ def ledger_gauges(journal: Journal, shipping: Shipping) -> list[Gauge]:
     ]
 
 
-def _gauges(plane: DataPlane, concurrency: ConcurrencyLimiter | None) -> list[Gauge]:
-    pools = plane.pools
-    gauges = [
+def _gauges(plane: DataPlane) -> list[Gauge]:
+    pools, limits = plane.pools, plane.limits
+    return [
         Gauge(name="calls_inflight", text="Calls in progress.", read=lambda: [((), len(plane.gateway.calls))]),
+        Gauge(
+            name="permits_held",
+            text="Permits held.",
+            read=lambda: [((), number) for number in (limits.in_progress.get(CONCURRENCY),) if number is not None],
+        ),
+        Gauge(
+            name="permits_maximum",
+            text="Permits there are.",
+            read=lambda: [((), rule.amount) for rule in limits.rules if rule.name == CONCURRENCY],
+        ),
         Gauge(
             name="upstream_connections",
             text="Connections to providers.",
@@ -181,12 +215,6 @@ def _gauges(plane: DataPlane, concurrency: ConcurrencyLimiter | None) -> list[Ga
             ],
         ),
     ]
-    if concurrency is not None:
-        gauges += [
-            Gauge(name="permits_held", text="Permits held.", read=lambda: [((), concurrency.in_flight)]),
-            Gauge(name="permits_maximum", text="Permits there are.", read=lambda: [((), concurrency.maximum)]),
-        ]
-    return gauges
 
 
 def _keyed(limit: int, name: str) -> Keyed[str, RateLimiter]:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from aibridge.store import schema
+from aibridge.store import schema, upgrades
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another's write, or for a free connection, before a database counts as unavailable."""
@@ -52,7 +52,7 @@ class Database:
 
     @classmethod
     def open(cls, url: str) -> "Database":
-        """Open the database at `url`, creating file and schema where they are absent.
+        """Open the database at `url`, creating file and schema where they are absent, upgrading a schema that is old.
 
         A new file is readable by its owner alone, and so is its directory if that is new, too. Processes that open one
         new database at once take turns.
@@ -119,11 +119,12 @@ class Database:
                 )
             query = schema.facts.select().where(schema.facts.c.name == "schema_version")
             version = connection.execute(query).one().value
-        if version > schema.VERSION:
-            raise DatabaseTooNew(
-                f"the database has schema version {version}, this program knows versions up to {schema.VERSION}: "
-                "run the newer aibridge, or point this one at another database"
-            )
+            if version > schema.VERSION:
+                raise DatabaseTooNew(
+                    f"the database has schema version {version}, this program knows versions up to {schema.VERSION}: "
+                    "run the newer aibridge, or point this one at another database"
+                )
+            upgrades.upgrade(connection, version)
 
 
 def _file_of(url: str) -> Path:

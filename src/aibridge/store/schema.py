@@ -28,8 +28,8 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 1
-"""Of this schema. A database that carries a higher one was written by a newer program."""
+VERSION = 2
+"""Of this schema. A database with a higher one was written by a newer program, one with a lower one is upgraded."""
 
 metadata = MetaData()
 
@@ -68,6 +68,7 @@ tokens = Table(
     Column("expires_at", _INTEGER),
     Column("last_used_at", _INTEGER),
     Column("revoked_at", _INTEGER),
+    Column("priority", Text, nullable=False, server_default="interactive"),
     sqlite_strict=True,
 )
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from aibridge.domain import token
 from aibridge.domain.actor import Actor
+from aibridge.domain.priority import Priority
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken, MintedToken
 from aibridge.store import changes, schema, users
@@ -42,9 +43,18 @@ class StoredToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None
     last_used_at: int | None
     revoked_at: int | None
+    priority: Priority
 
 
-def create(database: Database, *, user_id: str, name: str, now: int, expires_at: int | None = None) -> MintedToken:
+def create(  # noqa: PLR0913 (what a token is, each by name)
+    database: Database,
+    *,
+    user_id: str,
+    name: str,
+    now: int,
+    expires_at: int | None = None,
+    priority: Priority = Priority.INTERACTIVE,
+) -> MintedToken:
     """Mint a token for a user. Its text is in the answer and nowhere else.
 
     Raises:
@@ -54,7 +64,8 @@ def create(database: Database, *, user_id: str, name: str, now: int, expires_at:
     with database.writing() as connection:
         if connection.execute(select(schema.users.c.id).where(schema.users.c.id == user_id)).first() is None:
             raise LookupError(f"there is no user {user_id!r}")
-        return _insert(connection, user_id=user_id, name=name, now=now, expires_at=expires_at)
+        row = {"user_id": user_id, "name": name, "created_at": now, "expires_at": expires_at, "priority": priority}
+        return _insert(connection, row)
 
 
 def first_owner(database: Database, *, username: str, token_name: str, now: int) -> MintedToken | None:
@@ -70,7 +81,7 @@ def first_owner(database: Database, *, username: str, token_name: str, now: int)
         if connection.execute(select(schema.users.c.id).limit(1)).first() is not None:
             return None
         owner = users.insert(connection, username=username, is_owner=True, now=now)
-        return _insert(connection, user_id=owner.id, name=token_name, now=now, expires_at=None)
+        return _insert(connection, {"user_id": owner.id, "name": token_name, "created_at": now})
 
 
 def listing(database: Database, *, user_id: str | None = None) -> list[StoredToken]:
@@ -86,7 +97,8 @@ def listing(database: Database, *, user_id: str | None = None) -> list[StoredTok
     if user_id is not None:
         query = query.where(_TOKENS.user_id == user_id)
     with database.reading() as connection:
-        return [StoredToken(**row) for row in connection.execute(query).mappings()]
+        rows = connection.execute(query).mappings()
+        return [StoredToken(**{**row, "priority": Priority(row["priority"])}) for row in rows]
 
 
 def revoke(database: Database, token_id: str, *, now: int) -> None:
@@ -130,6 +142,7 @@ def snapshot(database: Database) -> Snapshot:
             _TOKENS.id,
             _TOKENS.digest,
             _TOKENS.expires_at,
+            _TOKENS.priority,
             _TOKENS.user_id,
             schema.users.c.username,
             schema.users.c.is_owner,
@@ -143,7 +156,13 @@ def snapshot(database: Database) -> Snapshot:
         tokens={
             row.id: KnownToken(
                 digest=row.digest,
-                actor=Actor(id=row.user_id, username=row.username, token_id=row.id, is_owner=bool(row.is_owner)),
+                actor=Actor(
+                    id=row.user_id,
+                    username=row.username,
+                    token_id=row.id,
+                    is_owner=bool(row.is_owner),
+                    priority=Priority(row.priority),
+                ),
                 expires_at=None if row.expires_at is None else row.expires_at / 1e6,
             )
             for row in rows
@@ -151,19 +170,10 @@ def snapshot(database: Database) -> Snapshot:
     )
 
 
-def _insert(connection: Connection, *, user_id: str, name: str, now: int, expires_at: int | None) -> MintedToken:
+def _insert(connection: Connection, row: dict[str, object]) -> MintedToken:
+    """Mint a token and keep it: `row` is what is not the token itself."""
     minted = token.mint(secrets.randbelow)
-    connection.execute(
-        schema.tokens.insert(),
-        {
-            "id": minted.id,
-            "user_id": user_id,
-            "name": name,
-            "digest": minted.digest,
-            "last_four": minted.last_four,
-            "created_at": now,
-            "expires_at": expires_at,
-        },
-    )
+    ours = {"id": minted.id, "digest": minted.digest, "last_four": minted.last_four}
+    connection.execute(schema.tokens.insert(), ours | row)
     changes.note(connection)
     return minted

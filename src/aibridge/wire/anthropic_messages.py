@@ -21,6 +21,7 @@ from aibridge.wire.lenient import (
     identifier,
     nonzero,
     present,
+    written_count,
 )
 from aibridge.wire.readers import reader_of, source_of
 from aibridge.wire.request import Body, understood
@@ -34,6 +35,7 @@ _LEGACY_SESSION = "_session_"
 
 class _Request(Body, frozen=True, gc=False):
     metadata: msgspec.Raw = msgspec.Raw()
+    max_tokens: msgspec.Raw = msgspec.Raw()
 
 
 class _Metadata(msgspec.Struct, frozen=True, gc=False):
@@ -193,6 +195,7 @@ class _AnthropicMessages(AnthropicFamily):
             model=request.model,
             stream=request.stream is True,
             session_hint=_session_hint(bytes(request.metadata)),
+            max_output_tokens=written_count(request.max_tokens),
         )
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:

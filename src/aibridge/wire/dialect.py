@@ -6,6 +6,7 @@ import msgspec
 
 from aibridge.domain.errors import CallError
 from aibridge.domain.usage import Usage, UsageSource
+from aibridge.wire.errors import Family
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -17,6 +18,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """OpenAI Responses only: the caller wants to come back for the answer later."""
     session_hint: str | None = None
     """Anthropic only: the session id in `metadata.user_id`, for clients that send none in a header."""
+    max_output_tokens: int | None = None
+    """The most that may be answered, where the caller says so in a way that can be understood."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -42,7 +45,7 @@ class UsageReader(Protocol):
         """Say what was learned, once no more bytes come, however the answer ended."""
 
 
-class Dialect(Protocol):
+class Dialect(Family, Protocol):
     """One AI protocol, as far as the gateway speaks it. Stateless; a reader is made for each answer."""
 
     @property
@@ -58,9 +61,6 @@ class Dialect(Protocol):
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
         """Make a reader for one answer; `streaming` says that its body is an event stream."""
-
-    def render(self, error: CallError, request_id: str) -> bytes:
-        """The JSON body of an answer that is ours: the management shape and the protocol's own, in one object."""
 
     def render_event(self, error: CallError, request_id: str) -> bytes:
         """The last bytes of a stream that has begun and cannot be completed.

@@ -5,11 +5,13 @@ whatever the status (Claude Code retries even a 403 that says so), so only refus
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 import msgspec
 
-from aibridge.domain.errors import CallError
+from aibridge.domain.errors import BudgetSpent, CallError
+from aibridge.wire.limit_headers import anthropic_limit_headers, openai_limit_headers
 
 _encode = msgspec.json.Encoder().encode
 
@@ -17,32 +19,58 @@ _encode = msgspec.json.Encoder().encode
 class Family(Protocol):
     """How the errors of one vendor's routes look. All that a relayed route without a dialect needs."""
 
+    def status_of(self, error: CallError) -> int:
+        """The HTTP status of an answer that is ours: the error's own, unless the vendor has another for it."""
+
     def render(self, error: CallError, request_id: str) -> bytes:
         """The JSON body of an answer that is ours."""
+
+    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:
+        """The vendor's own headers about a limit that refused; `now` is the wall time in UTC seconds."""
 
 
 class Plain:
     """Routes of no vendor: the management shape alone."""
 
+    def status_of(self, error: CallError) -> int:
+        """The error's own."""
+        return error.status
+
     def render(self, error: CallError, request_id: str) -> bytes:
         """The JSON body of an answer that is ours."""
         return _encode(_management(error, request_id))
 
+    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:  # noqa: ARG002 (of a protocol)
+        """None: the fields of the standard are said anyway."""
+        return []
 
-class OpenAIFamily:
+
+class OpenAIFamily(Plain):
     """`error: {message, type, param, code}`, as OpenAI's reference has it ("Error codes")."""
+
+    def status_of(self, error: CallError) -> int:
+        """The error's own, but what is spent is a 429 here, told apart by its code alone."""
+        return HTTPStatus.TOO_MANY_REQUESTS if isinstance(error, BudgetSpent) else error.status
 
     def render(self, error: CallError, request_id: str) -> bytes:
         """The JSON body of an answer that is ours."""
         return _encode({**_management(error, request_id), "error": openai_error(error)})
 
+    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:  # noqa: ARG002 (of a protocol)
+        """`x-ratelimit-…`, with the time until there is more."""
+        return openai_limit_headers(error)
 
-class AnthropicFamily:
+
+class AnthropicFamily(Plain):
     """`type: "error"`, `error: {type, message}`, `request_id`, as Anthropic's reference has it ("Errors")."""
 
     def render(self, error: CallError, request_id: str) -> bytes:
         """The JSON body of an answer that is ours."""
         return _encode({**_management(error, request_id), "type": "error", "error": anthropic_error(error)})
+
+    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:
+        """`anthropic-ratelimit-…`, with the instant at which there is more."""
+        return anthropic_limit_headers(error, now)
 
 
 def openai_error(error: CallError) -> dict[str, str | None]:
@@ -84,10 +112,12 @@ _OPENAI = {
     "body_too_large": ("invalid_request_error", "body_too_large"),
     "bad_request": ("invalid_request_error", "bad_request"),
     "upgrade_required": ("invalid_request_error", "upgrade_required"),
+    "budget_spent": ("insufficient_quota", "insufficient_quota"),
     "rate_limited": ("rate_limit_error", "rate_limit_exceeded"),
     "headers_too_large": ("invalid_request_error", "headers_too_large"),
     "not_supported": ("invalid_request_error", "not_supported"),
     "at_capacity": ("server_error", "overloaded"),
+    "circuit_open": ("server_error", "overloaded"),
     "draining": ("server_error", "overloaded"),
     "ledger_unavailable": ("server_error", "overloaded"),
     "upstream_failed": ("server_error", "upstream_failed"),
@@ -106,10 +136,12 @@ _ANTHROPIC = {
     "body_too_large": "request_too_large",
     "bad_request": "invalid_request_error",
     "upgrade_required": "invalid_request_error",
+    "budget_spent": "billing_error",
     "rate_limited": "rate_limit_error",
     "headers_too_large": "request_too_large",
     "not_supported": "invalid_request_error",
     "at_capacity": "overloaded_error",
+    "circuit_open": "overloaded_error",
     "draining": "overloaded_error",
     "ledger_unavailable": "overloaded_error",
     "upstream_failed": "api_error",

@@ -17,6 +17,9 @@ Junk = int | float | str | bool | list[msgspec.Raw] | None
 LARGEST_COUNT = 2**53
 """The largest integer that every JSON reader holds exactly (RFC 8259, section 6); a larger count is absurd."""
 
+_LONGEST_COUNT = 15
+"""Digits of a count that is certainly below the largest."""
+
 LONGEST_IDENTIFIER = 256
 
 _LONGEST_ERROR_TYPE = 128
@@ -75,6 +78,15 @@ def present(value: T | Junk, absent: T) -> T:
 def count(value: object) -> int | None:
     """A number of tokens, or None when it is no whole number within [0, 2**53]. JSON's true is not 1."""
     return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
+
+
+def written_count(value: msgspec.Raw) -> int | None:
+    """A number of at least one, as it is written in JSON that was not decoded; None for anything else, and for none.
+
+    Not decoded, because callers may put megabytes in its place.
+    """
+    digits = bytes(value) if len(value) <= _LONGEST_COUNT else b""
+    return int(digits) or None if digits.isdigit() else None
 
 
 def nonzero(kinds: dict[str, int | None]) -> dict[str, int]:

@@ -21,12 +21,19 @@ from aibridge.wire.lenient import (
     identifier,
     nonzero,
     present,
+    written_count,
 )
 from aibridge.wire.readers import reader_of, source_of
 from aibridge.wire.request import Body, understood
 from aibridge.wire.sse import Event
 
 _NEEDLES = (b'_tokens"', b'"error"', b"[DONE]")
+
+
+class _Request(Body, frozen=True, gc=False):
+    max_completion_tokens: msgspec.Raw = msgspec.Raw()
+    max_tokens: msgspec.Raw = msgspec.Raw()
+    """Its older name, which other providers know only."""
 
 
 class _PromptDetails(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +63,7 @@ class _Completion(msgspec.Struct, frozen=True, gc=False):
     error: ProviderError | Junk = None
 
 
-_request = msgspec.json.Decoder(Body)
+_request = msgspec.json.Decoder(_Request)
 _completion = decoder_of(_Completion)
 
 _NO_USAGE = _Usage()
@@ -134,7 +141,11 @@ class _OpenAIChat(OpenAIFamily):
 
     def peek(self, body: bytes) -> View:
         request = understood(_request, body)
-        return View(model=request.model, stream=request.stream is True)
+        return View(
+            model=request.model,
+            stream=request.stream is True,
+            max_output_tokens=written_count(request.max_completion_tokens) or written_count(request.max_tokens),
+        )
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
         return reader_of(_Tally(), _NEEDLES, streaming=streaming, content_encoding=content_encoding)

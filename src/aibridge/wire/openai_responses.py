@@ -21,6 +21,7 @@ from aibridge.wire.lenient import (
     identifier,
     nonzero,
     present,
+    written_count,
 )
 from aibridge.wire.readers import reader_of, source_of
 from aibridge.wire.request import Body, understood
@@ -33,6 +34,7 @@ _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
 
 class _Request(Body, frozen=True, gc=False):
     background: bool | None = None
+    max_output_tokens: msgspec.Raw = msgspec.Raw()
 
 
 class _InputDetails(msgspec.Struct, frozen=True, gc=False):
@@ -144,7 +146,12 @@ class _OpenAIResponses(OpenAIFamily):
 
     def peek(self, body: bytes) -> View:
         request = understood(_request, body)
-        return View(model=request.model, stream=request.stream is True, background=request.background is True)
+        return View(
+            model=request.model,
+            stream=request.stream is True,
+            background=request.background is True,
+            max_output_tokens=written_count(request.max_output_tokens),
+        )
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
         return reader_of(_Tally(), _NEEDLES, streaming=streaming, content_encoding=content_encoding)

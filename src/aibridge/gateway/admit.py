@@ -1,0 +1,85 @@
+"""Limits, as the data plane meets them: two looks at the door, and the one decision that a call then holds."""
+
+from aibridge.domain.errors import CallError, Refused
+from aibridge.domain.priority import is_batch
+from aibridge.domain.usage import Usage
+from aibridge.gateway.call import Call, Check, Clock, Handler, Layer
+from aibridge.gateway.reply import Reply
+from aibridge.limits.engine import Caller, Limits, Size
+from aibridge.overload.outcome import Outcome
+
+PRIORITY = b"x-ai-bridge-priority"
+"""The header in which a trusted token says how much a call matters."""
+
+_NOTHING = Usage()
+_PASSES = 503
+"""The status of refusals that are nobody's doing: a call that ends in one counts for nothing."""
+
+
+def capacity(limits: Limits) -> Check:
+    """Refuse what cannot be served whoever calls: the cheapest refusal, before anything is looked at."""
+
+    def check(_: Call) -> None:
+        refusal = limits.check_capacity()
+        if refusal is not None:
+            raise refusal
+
+    return check
+
+
+def pace(limits: Limits, clock: Clock) -> Check:
+    """Refuse, without asking anybody, a caller of whom it is known already. Takes nothing."""
+
+    def check(call: Call) -> None:
+        if call.actor is None:
+            raise RuntimeError("a caller is paced who is not identified")
+        caller = call.caller = Caller(
+            actor=call.actor,
+            address=call.address,
+            provider=call.route.provider.name,
+            batch=is_batch(call.actor.priority, call.fields.get(PRIORITY)),
+        )
+        refusal = limits.check(caller, clock())
+        if refusal is not None:
+            raise refusal
+
+    return check
+
+
+def admit(limits: Limits) -> Layer:
+    """Decide all limits of a call at once, all or none; hold what was taken, and settle it however the call ends.
+
+    Stands before the body where no rule needs to see it, else right behind it. What a call used is what the ledger
+    says (`call.usage`), so that counters and ledger cannot come apart.
+    """
+
+    def layer(handle: Handler) -> Handler:
+        async def admitted(call: Call, reply: Reply) -> None:
+            if call.caller is None:
+                raise RuntimeError("a caller is admitted who was not paced")
+            call.size = _size(call)
+            admission = await limits.admit(call.caller, call.size)
+            outcome, counted = Outcome.IGNORED, True
+            try:
+                await handle(call, reply)
+                outcome = Outcome.SUCCESS
+            except Refused as refusal:
+                counted = refusal.status != _PASSES
+                raise
+            except CallError:
+                outcome = Outcome.FAILURE
+                raise
+            finally:
+                limits.close(admission, call.usage or _NOTHING, outcome, counted=counted)
+
+        return admitted
+
+    return layer
+
+
+def _size(call: Call) -> Size | None:
+    """What a call may use at most, as far as its body tells; None before there is one."""
+    view = call.view
+    if view is None:
+        return None
+    return Size(model=view.model, body_bytes=len(call.content), max_output_tokens=view.max_output_tokens)

@@ -1,0 +1,104 @@
+"""The breakers of a gateway, and the limits it finds out.
+
+There is one of each for every credential of a provider and kind of model. Their number is fixed by the configuration;
+nothing that a caller sends makes a new one.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+from aibridge.gateway.call import Call, Clock
+from aibridge.limits.matching import REMEMBERED, matching
+from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
+from aibridge.overload.breaker import Breaker, BreakerRule
+
+CENTRAL = "central"
+OWN = "own"
+"""Whose credential a provider sees: the configured one, or one of the callers' own, all of which count together."""
+OTHERS = "*"
+"""The models that no pattern is for."""
+
+
+class Guarded:
+    """What stands before one route: a provider, one of its credentials, and a kind of model."""
+
+    __slots__ = ("breaker", "credential", "limiter", "model", "name", "provider")
+
+    def __init__(
+        self, provider: str, credential: str, model: str, rule: BreakerRule | None, adaptive: AdaptiveRule | None
+    ) -> None:
+        self.provider = provider
+        self.credential = credential
+        self.model = model
+        self.name = name = f"{provider}:{credential}:{model}"
+        self.breaker = Breaker(name, rule) if rule is not None else None
+        self.limiter = AdaptiveLimiter(adaptive, name) if adaptive is not None else None
+
+
+class Guards:
+    """All that stands before the providers. `tell` lets other processes know: a name, and for how long it is open."""
+
+    def __init__(  # noqa: PLR0913 (what is guarded, by what, and who is told)
+        self,
+        providers: Iterable[str],
+        models: Sequence[str],
+        *,
+        rule: BreakerRule | None,
+        adaptive: AdaptiveRule | None,
+        tell: Callable[[str, float], None],
+        clock: Clock,
+    ) -> None:
+        self._patterns = [(model, matching([model])) for model in models]
+        self._tell = tell
+        self._clock = clock
+        self._places = {
+            # How much one person's own credential may is no measure for the others'.
+            (provider, credential, model): Guarded(
+                provider, credential, model, rule, adaptive if credential is CENTRAL else None
+            )
+            for provider in providers
+            for credential in (CENTRAL, OWN)
+            for model in (*models, OTHERS)
+        }
+        self._by_name = {place.name: place for place in self._places.values()}
+        self._kind_of = lru_cache(REMEMBERED)(self._find_kind)
+
+    @property
+    def places(self) -> Sequence[Guarded]:
+        """Each of them."""
+        return tuple(self._places.values())
+
+    def of(self, call: Call) -> Guarded:
+        """What stands before this call's route."""
+        model = call.view.model if call.view is not None else ""
+        credential = OWN if call.own_credential else CENTRAL
+        return self._places[call.route.provider.name, credential, self._kind_of(model)]
+
+    def opened(self, place: Guarded, now: float) -> None:
+        """A breaker of ours has opened: tell the others."""
+        if place.breaker is not None:
+            self._tell(place.name, place.breaker.time_left(now))
+
+    def heard(self, name: str, seconds: float) -> None:
+        """Another process has opened a breaker for so long, or, with 0.0, closed it by hand."""
+        place = self._by_name.get(name)  # none, where another process has another configuration
+        if place is not None and place.breaker is not None:
+            if seconds > 0.0:
+                place.breaker.trip(self._clock(), seconds)
+            else:
+                place.breaker.reset(self._clock())
+
+    def reset(self, name: str) -> None:
+        """Close a breaker by hand, here and wherever its state is shared.
+
+        Raises:
+            LookupError: there is no breaker of that name.
+        """
+        place = self._by_name.get(name)
+        if place is None or place.breaker is None:
+            raise LookupError(f"there is no circuit breaker {name!r}")
+        place.breaker.reset(self._clock())
+        self._tell(name, 0.0)
+
+    def _find_kind(self, model: str) -> str:
+        return next((kind for kind, matches in self._patterns if matches(model)), OTHERS)

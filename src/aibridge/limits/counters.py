@@ -1,0 +1,126 @@
+"""One rule's counts in this process: a limiter for each subject, of the kind that the rule's unit needs."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from aibridge.domain.rule import Mode, Rule
+from aibridge.limits.counts import Present
+from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
+from aibridge.overload.keyed import Keyed
+from aibridge.overload.outcome import Outcome
+from aibridge.overload.rate import ExactWindow, Gcra
+
+_AT_ONCE = 1000
+"""How many subjects are looked at in one turn of the event loop: less than a millisecond's work."""
+
+
+class _Limiter(Protocol):
+    def used(self, now: float, /) -> float: ...
+
+    def idle(self, now: float, /) -> bool: ...
+
+
+L = TypeVar("L", bound=_Limiter)
+
+
+class _Subjects(Generic[L]):
+    """A limiter for each of at most `most_keys` subjects; see `Keyed` for what happens beyond."""
+
+    def __init__(self, rule: Rule, make: Callable[[], L], most_keys: int) -> None:
+        self.rule = rule
+        self.shadow = rule.mode is Mode.SHADOW
+        self.limiters: Keyed[str, L] = Keyed(make, lambda limiter, now: limiter.idle(now), most_keys)
+
+    def used(self, key: str, now: float) -> float:
+        """How much of the rule's amount is taken."""
+        return self.limiters.get(key, now).used(now)
+
+    async def present(self, number: int, most: int, clock: Callable[[], float]) -> list[Present]:
+        """The `most` subjects that use the rule, at place `number` of the rules, most; other tasks get their turns."""
+        top: list[tuple[float, str]] = []
+        keys = self.limiters.keys()
+        for start in range(0, len(keys), _AT_ONCE):
+            now = clock()
+            for key in keys[start : start + _AT_ONCE]:
+                limiter = self.limiters.known(key)
+                used = limiter.used(now) if limiter is not None else 0.0
+                if used > 0.0:
+                    top.append((used, key))
+            top = heapq.nlargest(most, top)
+            await asyncio.sleep(0)
+        return [Present(rule=number, key=key, used=used) for used, key in top]
+
+
+class Spent(_Subjects[ExactWindow | Gcra]):
+    """The counts of a rule over what is spent: calls, tokens, money.
+
+    Calls without a burst are counted to the last one, everything else flows (see `ExactWindow` and `Gcra`). `most` is
+    the highest cost that can ever be taken.
+    """
+
+    def __init__(self, rule: Rule, most_keys: int) -> None:
+        if rule.burst is None and not rule.weighed:
+            self.most = 1.0
+            super().__init__(rule, lambda: ExactWindow(rule.amount, rule.window, rule.name), most_keys)
+        else:
+            self.most = most = float(rule.burst or rule.amount)
+            rate = rule.amount / rule.window
+            super().__init__(rule, lambda: Gcra(rate, most, rule.name), most_keys)
+
+    def wait(self, key: str, cost: float, now: float) -> float:
+        """How long until `take` would count it, in seconds: the truth; 0.0 if it would do so now."""
+        return self.limiters.get(key, now).wait(now, cost)
+
+    def refuses(self, key: str, cost: float, now: float) -> bool:
+        """Whether `take` would refuse."""
+        return self.limiters.get(key, now).wait(now, cost) > 0.0
+
+    def take(self, key: str, cost: float, now: float) -> ExactWindow | Gcra | None:
+        """Count it, and say where; None if there is not enough left."""
+        limiter = self.limiters.get(key, now)
+        return limiter if limiter.take(now, cost) is None else None
+
+
+class Permits(_Subjects[ConcurrencyLimiter]):
+    """The counts of a rule over what is held: calls in progress. Every call holds one, whatever its cost."""
+
+    most = 1.0
+    """The highest cost there is."""
+
+    def __init__(self, rule: Rule, most_keys: int) -> None:
+        super().__init__(rule, lambda: ConcurrencyLimiter(rule.amount, rule.name), most_keys)
+        self.queued = rule.queue_timeout > 0.0 and rule.queue_size > 0
+
+    def wait(self, key: str, _: float, now: float) -> float:
+        """About how long until one of those refused by now gets a permit, each a later one, in seconds."""
+        return self.limiters.get(key, now).wait(now)
+
+    def refuses(self, key: str, _: float, now: float) -> bool:
+        """Whether `take` would refuse."""
+        return self.limiters.get(key, now).full
+
+    def take(self, key: str, _: float, now: float) -> Permit | None:
+        """Give a permit if one is left."""
+        limiter = self.limiters.get(key, now)
+        entered = None if limiter.full else limiter.enter(now)
+        return entered if isinstance(entered, Permit) else None
+
+
+def settle(
+    taken: ExactWindow | Gcra | Permit, at: float, difference: float, outcome: Outcome, now: float
+) -> ConcurrencyLimiter | None:
+    """Give back what is held; correct what was taken at `at` by `difference`, its true cost less the taken one.
+
+    Returns the limiter that has a permit free by that. A call that counts as one can become none, but not more.
+    """
+    match taken:
+        case Permit(limiter=ConcurrencyLimiter() as limiter):
+            limiter.leave(taken, outcome, now)
+            return limiter
+        case Gcra():
+            taken.settle(now, difference)
+        case ExactWindow() if difference < 0.0:
+            taken.give_back(at, now)
+    return None

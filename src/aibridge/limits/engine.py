@@ -1,0 +1,251 @@
+"""From rules to decisions: which rules a call falls under, what it asks of them, and what it is told.
+
+All the rules of a call are asked at one time, all or none. Nothing here counts: `Counts` does, wherever that is.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import msgspec
+
+from aibridge.domain.errors import Refused
+from aibridge.domain.price import Price
+from aibridge.domain.rule import Rule, Subject
+from aibridge.domain.usage import Usage
+from aibridge.limits.counts import Ask, Counts, Held, Place, Refusal
+from aibridge.limits.estimate import Size, Tariff, expected
+from aibridge.limits.explain import refused
+from aibridge.limits.line import WAIT_BOUNDS, Line
+from aibridge.limits.matching import REMEMBERED
+from aibridge.limits.scope import Caller, name_of
+from aibridge.limits.told import Refusals, Told, Who
+from aibridge.overload.outcome import Outcome
+from aibridge.overload.retry import Policy
+
+__all__ = ["WAIT_BOUNDS", "Admission", "Caller", "Limits", "Size"]
+
+_TOKENS_LIKE_A_CALL = 1000.0
+"""Where calls wait, one that may use more tokens than this counts for as many calls as it has thousands of them."""
+
+
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """What a call holds from `admit` to `close`; `held` is None where no rule applies."""
+
+    held: Held | None
+    caller: Caller
+    size: Size | None
+
+
+class Limits:
+    """The rules in force. For one event loop.
+
+    `counts` counts for these very rules, in this order. `clock` is the monotonic one that `check` is given the time of.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        counts: Counts,
+        prices: Sequence[Price] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.rules = tuple(rules)
+        self.needs_body = any(rule.needs_body for rule in self.rules)
+        """Whether any rule can only be decided with the body."""
+        self._counts = counts
+        self._clock = clock
+        self._tariff = Tariff(prices)
+        self._lines = tuple(Line(index, rule) for index, rule in enumerate(self.rules))
+        self._refusals = Refusals()
+        self._tells_addresses_apart = any(rule.subject is Subject.ADDRESS for rule in self.rules)
+        # Rules over everyone that can be full: those for all providers are looked at before the caller is known.
+        held = [line for line in self._lines if line.rule.held and line.rule.subject is Subject.EVERYONE]
+        held = [line for line in held if line.enforced and line.rule.model == "*"]
+        self._house = tuple(line for line in held if line.rule.provider == "*")
+        self._houses = lru_cache(REMEMBERED)(lambda provider: tuple(line for line in held if line.provider(provider)))
+        self._matching = lru_cache(REMEMBERED)(self._match)
+
+    def check_capacity(self) -> Refused | None:
+        """What is known to be full whoever calls. Takes nothing."""
+        for line in self._house:
+            refusal = self._counts.full(line.index, "")
+            if refusal is not None:
+                return self._refused(line, "", refusal, (line.policy,))
+        return None
+
+    def check(self, caller: Caller, now: float) -> Refused | None:
+        """What is known without asking: that all is full, or that this caller was told to come later. Takes nothing."""
+        for line in self._houses(caller.provider):
+            refusal = self._counts.full(line.index, "")
+            if refusal is not None:
+                return self._refused(line, "", refusal, (line.policy,))
+        if self._refusals:
+            told = self._refusals.find(self._who(caller), now)
+            if told is not None:
+                refusal = msgspec.structs.replace(told.refusal, retry_after=told.due - now, waited=0.0)
+                line = self._lines[refusal.rule]
+                return self._refused(line, name_of(line.rule, caller), refusal, told.policies)
+        return None
+
+    async def admit(self, caller: Caller, size: Size | None = None) -> Admission:
+        """Take what a call needs under all rules that concern it, or nothing.
+
+        Without a size only the rules that need no body are asked. Waits where a rule has a queue; a call that is
+        cancelled there holds nothing.
+
+        Raises:
+            RateLimited: a limit is used up, for a wait that a client can bear.
+            BudgetSpent: a limit is used up for longer than that.
+            AtCapacity: as many calls as allowed are in progress.
+        """
+        lines = self._matching(caller.provider, None if size is None else size.model)
+        asks = self._asks(lines, caller, size)
+        if not asks:
+            return Admission(None, caller, size)
+        place = _place(caller, size) if any(line.queues for line in lines) else None
+        answer = await self._counts.take(asks, place)
+        if isinstance(answer, Refusal):
+            self._count_wait(asks, answer.waited)
+            raise self._no(answer, asks, caller)
+        for ask in answer.asks:
+            line = self._lines[ask.rule]
+            line.admitted += 1
+            line.in_progress += 1
+        for index in answer.shadows:
+            self._lines[index].shadow_refused += 1
+        self._count_wait(answer.asks, answer.waited)
+        return Admission(answer, caller, size)
+
+    def close(self, admission: Admission, usage: Usage | None, outcome: Outcome, *, counted: bool = True) -> None:
+        """Give back what a call holds, and correct what it took to what it used. Never waits, never raises.
+
+        Without a usage the estimate stands. A call that is not `counted` never reached a provider and used nothing.
+        `outcome` tells whether it taught how long a place is held.
+        """
+        held = admission.held
+        if held is not None:
+            costs = tuple(self._cost(ask, admission.size, usage) if counted else 0.0 for ask in held.asks)
+            for ask in held.asks:
+                self._lines[ask.rule].in_progress -= 1
+            self._counts.settle(held, costs, outcome)
+            if self._refusals:
+                self._forget(held.asks, costs)
+
+    @property
+    def decisions(self) -> dict[tuple[str, str, str], int]:
+        """How often each rule decided which way: by its name, its kind of subject and the outcome.
+
+        A refused call is counted for the rule that said so first, any other for all rules it fell under.
+        """
+        return {
+            (line.rule.name, line.rule.subject.value, outcome): getattr(line, outcome)
+            for line in self._lines
+            for outcome in ("admitted", "refused", "shadow_refused", "queued")
+        }
+
+    @property
+    def in_progress(self) -> dict[str, int]:
+        """How many calls each rule over what is held has admitted, of this process, that have not ended."""
+        return {line.rule.name: line.in_progress for line in self._lines if line.rule.held}
+
+    @property
+    def waits(self) -> list[tuple[str, Sequence[int], float]]:
+        """How long calls have waited, whatever came of it, for each rule with a queue.
+
+        Its name, how many waits for each of `WAIT_BOUNDS` (seconds, inclusive) and beyond them, and their sum.
+        """
+        return [(line.rule.name, line.waits, line.waited) for line in self._lines if line.queues]
+
+    def _match(self, provider: str, model: str | None) -> tuple[Line, ...]:
+        return tuple(
+            line
+            for line in self._lines
+            if line.provider(provider) and (not line.rule.needs_body if model is None else line.model(model))
+        )
+
+    def _asks(self, lines: tuple[Line, ...], caller: Caller, size: Size | None) -> tuple[Ask, ...]:
+        asks = []
+        usage = None
+        for line in lines:
+            key = line.key(caller)
+            if key is None:
+                continue
+            if line.weighed and size is not None:
+                usage = usage or expected(size)
+                asks.append(Ask(line.index, key, self._tariff.amount(line.rule.unit, usage, size.model)))
+            else:
+                asks.append(Ask(line.index, key))
+        return tuple(asks)
+
+    def _cost(self, ask: Ask, size: Size | None, usage: Usage | None) -> float:
+        line = self._lines[ask.rule]
+        if not line.weighed or usage is None or size is None:
+            return ask.cost
+        return self._tariff.amount(line.rule.unit, usage, size.model)
+
+    def _count_wait(self, asks: tuple[Ask, ...], seconds: float) -> None:
+        if seconds > 0.0:
+            for ask in asks:
+                self._lines[ask.rule].count_wait(seconds)
+
+    def _no(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> Refused:
+        """The error for a refusal, which is remembered where it is certain to hold."""
+        line = self._lines[refusal.rule]
+        enforced = [other for other in (self._lines[ask.rule] for ask in asks) if other.enforced]
+        policies = (line.policy, *(other.policy for other in enforced if other is not line))
+        self._remember(refusal, asks, caller, policies)
+        return self._refused(line, name_of(line.rule, caller), refusal, policies)
+
+    def _refused(self, line: Line, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> Refused:
+        line.refused += 1
+        return refused(line.rule, subject, refusal, policies)
+
+    def _remember(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, policies: tuple[Policy, ...]) -> None:
+        """Remember a refusal whose wait is certain, and is that of every call of this caller.
+
+        Not so where a place must come free, whose wait is a guess, nor where a rule for some models only has a say: the
+        next call may be for another model. A smaller call than this one may be admitted earlier.
+        """
+        slack = 0.0
+        counts = []
+        for ask in asks:
+            line = self._lines[ask.rule]
+            if not line.enforced:
+                continue
+            if line.rule.model != "*" or (line.rule.held and self._may_be_full(line, ask.key)):
+                return
+            slack = max(slack, line.slack(ask.cost))
+            counts.append((ask.rule, ask.key))
+        now = self._clock()
+        due = now + refusal.retry_after
+        if due - slack > now:
+            self._refusals.remember(self._who(caller), Told(refusal, policies, due - slack, due), counts)
+
+    def _may_be_full(self, line: Line, key: str) -> bool:
+        return line.queues or self._counts.full(line.index, key) is not None
+
+    def _forget(self, asks: tuple[Ask, ...], costs: tuple[float, ...]) -> None:
+        """Forget refusals that depend on what a call has just given back."""
+        for ask, cost in zip(asks, costs, strict=True):
+            if cost < ask.cost:
+                self._refusals.forget((ask.rule, ask.key))
+
+    def _who(self, caller: Caller) -> Who:
+        """The same for callers that fall under the same rules and are counted under the same keys."""
+        actor = caller.actor
+        address = caller.address if actor is None or self._tells_addresses_apart else ""
+        return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through
+
+
+def _place(caller: Caller, size: Size | None) -> Place:
+    """Where a call waits: by actor, and by address where it has none."""
+    weight = 1.0
+    if size is not None:
+        usage = expected(size)
+        weight = max(1.0, (usage.input_tokens + usage.output_tokens) / _TOKENS_LIKE_A_CALL)
+    actor = caller.actor
+    if actor is None:
+        return Place(caller.address, "", weight, caller.batch)
+    return Place(actor.id, actor.organization_id, weight, caller.batch)

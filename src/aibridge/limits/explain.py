@@ -1,0 +1,97 @@
+"""What a caller is told when a rule says no: which rule, whose limit, how much of it is used, and when to come back."""
+
+from math import ceil
+
+from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimited, Refused
+from aibridge.domain.rule import Rule, Subject, Unit
+from aibridge.limits.counts import Refusal
+from aibridge.overload.outcome import Rejection
+from aibridge.overload.retry import Policy
+
+CONCURRENCY = "concurrency"
+"""The name of the rule that `--aibridge-max-concurrency` is."""
+RATE = "token"
+"""The name of the rule that `--aibridge-rate-limit` is."""
+
+NANO_DOLLARS = 1_000_000_000
+"""In a dollar."""
+_NANO_PER_MICRO = 1000
+
+_WORDS = {
+    Unit.REQUESTS: ("requests", "requests"),
+    Unit.INPUT_TOKENS: ("input tokens", "input-tokens"),
+    Unit.OUTPUT_TOKENS: ("output tokens", "output-tokens"),
+    Unit.TOTAL_TOKENS: ("tokens", "total-tokens"),
+    Unit.COST: ("", "micro-dollars"),
+    Unit.CONCURRENT: ("requests at one time", "concurrent-requests"),
+}
+"""What a unit is called, to people and in the fields of draft-ietf-httpapi-ratelimit-headers."""
+
+_SPANS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def policy_of(rule: Rule) -> Policy:
+    """A rule as clients are told of it. Cost is in micro-dollars: a field's number has 15 digits (RFC 9651, 3.3.1)."""
+    quota = ceil(rule.amount / _NANO_PER_MICRO) if rule.unit is Unit.COST else rule.amount
+    return Policy(rule.name, quota, rule.window, _WORDS[rule.unit][1])
+
+
+def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> Refused:
+    """The error for a refusal by a rule. `subject` is a name for people to read, never a secret.
+
+    `policies` are the limits the call fell under, the rule's own first.
+    """
+    rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
+    wait = refusal.retry_after
+    if rule.held:
+        return AtCapacity.caller(_full(rule, subject, refusal), rejection=rejection, policies=policies)
+    if rule.name == RATE:
+        detail = (
+            f"This token may make {rule.amount} AI requests in {rule.window:g} s (--aibridge-rate-limit); "
+            f"the next one is admitted in {wait:.3f} s."
+        )
+        return RateLimited.caller(detail, rejection, policies)
+    spent = f"{_limit(rule, subject)}; {_amount(rule, refusal.used)} are used"
+    following = "such a call" if rule.weighed else "the next one"
+    if wait > PATIENCE:
+        message = f"The limit {rule.name} is used up; there is more in {_about(wait)}."
+        return BudgetSpent.caller(message, f"{spent}, {following} is admitted in {_about(wait)}.", rejection, policies)
+    return RateLimited.caller(f"{spent}, {following} is admitted in {wait:.3f} s.", rejection, policies)
+
+
+def _full(rule: Rule, subject: str, refusal: Refusal) -> str:
+    waited = f" This one waited {refusal.waited:.1f} s for its turn." if refusal.waited else ""
+    if rule.name == CONCURRENCY:
+        return f"{rule.amount} AI requests are in progress, as many as --aibridge-max-concurrency allows.{waited}"
+    return (
+        f"{_limit(rule, subject)}; {refusal.used:g} are in progress, one is expected to end in "
+        f"{refusal.retry_after:.1f} s.{waited}"
+    )
+
+
+def _limit(rule: Rule, subject: str) -> str:
+    whose = "all together" if rule.subject is Subject.EVERYONE else f"{rule.subject} {subject}"
+    word = _WORDS[rule.unit][0]
+    limit = " ".join(filter(None, (_amount(rule, rule.amount), word)))
+    within = "" if rule.held else f" in {_span(rule.window)}"
+    return f"Limit {rule.name}: {whose} may use {limit}{within}"
+
+
+def _amount(rule: Rule, used: float) -> str:
+    if rule.unit is Unit.COST:
+        return f"${max(0.0, used) / NANO_DOLLARS:.2f}"
+    return str(ceil(max(0.0, used)))
+
+
+def _span(seconds: float) -> str:
+    """A window, in the largest unit that makes it a whole number."""
+    for size, name in _SPANS:
+        if seconds % size == 0:
+            return f"{seconds / size:g} {name}"
+    return f"{seconds:g} s"
+
+
+def _about(seconds: float) -> str:
+    """A wait of more than two minutes, rounded up in the largest unit it has two of."""
+    size, name = next(span for span in _SPANS if seconds >= 2 * span[0])
+    return f"{ceil(seconds / size)} {name}"

@@ -1,0 +1,168 @@
+"""The counts of one host as one of its workers sees them: the supervisor decides, over a socket that only they share.
+
+A decision costs a round trip through the kernel and no disk; whatever one turn of the event loop has to say goes out in
+one write. The kernel closes the socket of a worker that dies, and with it everything the worker held is free again.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from itertools import count
+from typing import Final, TypeVar, cast
+
+from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
+from aibridge.limits.host_frames import (
+    Batches,
+    Cancel,
+    FromService,
+    FromWorker,
+    Look,
+    Refused,
+    Seen,
+    Settle,
+    Take,
+    Took,
+    Tripped,
+)
+from aibridge.overload.outcome import Outcome
+
+_ORPHANED: Final = 1.0
+"""Seconds after which a caller may come back who is refused because the supervisor is gone: by then, to another."""
+_Answer = TypeVar("_Answer")
+
+
+class HostCounts(asyncio.Protocol):
+    """A `Counts` that asks the supervisor. Make one with `connect`.
+
+    When the supervisor is gone, nobody knows how much the other workers let through: every take is refused from then
+    on, and `gone` is called, once.
+    """
+
+    def __init__(self, gone: Callable[[], object]) -> None:
+        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
+        self._gone = gone
+        self._loop = asyncio.get_running_loop()
+        self._batches: Batches[FromService] = Batches(FromService)
+        self._numbers = count(1)
+        self._asked: dict[int, asyncio.Future[Took | Refusal | None]] = {}
+        self._looking: dict[int, asyncio.Future[list[Present]]] = {}
+        self._to_say: list[FromWorker] = []
+        self._closing = False
+        self._lost = self._loop.create_future()
+        self._transport: asyncio.Transport
+
+    @classmethod
+    async def connect(cls, end: socket.socket, gone: Callable[[], object] = lambda: None) -> "HostCounts":
+        """Ask over `end`, one end of a pair of stream sockets whose other end a `HostService` serves."""
+        _, counts = await asyncio.get_running_loop().create_connection(lambda: cls(gone), sock=end)
+        return counts
+
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+        """Take all or nothing; see `Counts`."""
+        if not self.healthy:
+            return _orphaned(asks)
+        number = next(self._numbers)
+        future: asyncio.Future[Took | Refusal | None] = self._loop.create_future()
+        self._asked[number] = future
+        self._say(Take(number=number, asks=asks, place=place))
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            # The answer may be on its way, or here and unread: whichever it is, the service knows what to free.
+            self._say(Cancel(number=number))
+            raise
+        finally:
+            self._asked.pop(number, None)
+        if answer is None:
+            return _orphaned(asks)
+        if isinstance(answer, Refusal):
+            return answer
+        counted = asks if answer.asks is None else answer.asks
+        return Held(number=number, asks=counted, shadows=answer.shadows, waited=answer.waited)
+
+    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome) -> None:
+        """Give back, with the next write; see `Counts`."""
+        self._say(Settle(number=held.number, costs=costs, outcome=outcome))
+
+    def full(self, rule: int, key: str) -> Refusal | None:  # noqa: ARG002 (the protocol's signature)
+        """Nothing is known here without asking: any other worker may have given back a permit by now."""
+        return None
+
+    async def present(self, most: int) -> list[Present]:
+        """The present use over all workers; nothing when the supervisor is gone."""
+        if not self.healthy:
+            return []
+        number = next(self._numbers)
+        future: asyncio.Future[list[Present]] = self._loop.create_future()
+        self._looking[number] = future
+        self._say(Look(number=number, most=most))
+        try:
+            return await future
+        finally:
+            self._looking.pop(number, None)
+
+    def tripped(self, breaker: str, seconds: float) -> None:
+        """Tell the other workers, with the next write; see `Counts`."""
+        self._say(Tripped(breaker=breaker, seconds=seconds))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the supervisor is there."""
+        return not self._lost.done()
+
+    async def close(self) -> None:
+        """Say what is left to say and leave; the service frees what is still held."""
+        self._closing = True
+        if self.healthy:
+            self._flush()
+            self._transport.close()
+            await self._lost
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """The service has answered."""
+        for frame in self._batches.read(data):
+            match frame:
+                case Took(number=number):
+                    _resolve(self._asked.get(number), frame)
+                case Refused(number=number, refusal=refusal):
+                    _resolve(self._asked.get(number), refusal)
+                case Seen(number=number, present=present):
+                    _resolve(self._looking.get(number), present)
+                case Tripped(breaker=breaker, seconds=seconds):
+                    self.on_trip(breaker, seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+        """The supervisor is gone, or we have left."""
+        self._lost.set_result(None)
+        for future in self._asked.values():
+            _resolve(future, None)
+        for looking in self._looking.values():
+            _resolve(looking, [])
+        if not self._closing:
+            self._gone()
+
+    def _say(self, frame: FromWorker) -> None:
+        if not self._to_say:
+            self._loop.call_soon(self._flush)
+        self._to_say.append(frame)
+
+    def _flush(self) -> None:
+        if self._to_say and not self._transport.is_closing():
+            self._transport.write(self._batches.written(self._to_say))
+        self._to_say = []
+
+
+def _resolve(future: asyncio.Future[_Answer] | None, answer: _Answer) -> None:
+    """Give a caller its answer, unless it has left."""
+    if future is not None and not future.done():
+        future.set_result(answer)
+
+
+def _orphaned(asks: tuple[Ask, ...]) -> Refusal:
+    return Refusal(rule=asks[0].rule, key=asks[0].key, used=0.0, retry_after=_ORPHANED)

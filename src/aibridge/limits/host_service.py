@@ -1,0 +1,168 @@
+"""The supervisor's side of the counts of one host: one place that counts, served to the workers over their sockets."""
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar, cast
+
+from aibridge.domain.rule import Rule
+from aibridge.limits.counts import Counts, Held, Refusal
+from aibridge.limits.host_frames import (
+    Batches,
+    Cancel,
+    FromService,
+    FromWorker,
+    Look,
+    Refused,
+    Seen,
+    Settle,
+    Take,
+    Took,
+    Tripped,
+)
+from aibridge.limits.memory import Memory
+from aibridge.overload.outcome import Outcome
+
+_Answer = TypeVar("_Answer")
+
+
+class HostService:
+    """Decides for the workers of one host, with a `Counts` for these rules that it is the only one to use."""
+
+    def __init__(self, counts: Counts, rules: Sequence[Rule]) -> None:
+        self.counts = counts
+        self._asks_others = not isinstance(counts, Memory)
+        counts.on_trip = self._tell
+        self._queueing = frozenset(number for number, rule in enumerate(rules) if rule.held and rule.queue_timeout)
+        self._workers: set[_Worker] = set()
+
+    async def serve(self, end: socket.socket) -> None:
+        """Serve the worker at the other end of this pair of sockets, from now until it leaves or dies."""
+        await asyncio.get_running_loop().create_connection(lambda: _Worker(self, self._workers), sock=end)
+
+    def may_wait(self, take: Take) -> bool:
+        """Whether a call may have to wait before it is decided: for other hosts' counts, or in a queue."""
+        return self._asks_others or (take.place is not None and any(ask.rule in self._queueing for ask in take.asks))
+
+    def tell_others(self, tripped: Tripped, teller: "_Worker") -> None:
+        """A worker says that a breaker opened; the others shall know, and other hosts."""
+        self.counts.tripped(tripped.breaker, tripped.seconds)
+        for worker in self._workers - {teller}:
+            worker.say(tripped)
+
+    def _tell(self, breaker: str, seconds: float) -> None:
+        """Another host says that a breaker opened."""
+        for worker in self._workers:
+            worker.say(Tripped(breaker=breaker, seconds=seconds))
+
+
+class _Worker(asyncio.Protocol):
+    """One worker's connection, and what its calls hold. When it ends, all of that is free."""
+
+    def __init__(self, service: HostService, workers: set["_Worker"]) -> None:
+        self._service = service
+        self._counts = service.counts
+        self._workers = workers
+        self._loop = asyncio.get_running_loop()
+        self._batches: Batches[FromWorker] = Batches(FromWorker)
+        self._held: dict[int, Held] = {}
+        self._waiting: dict[int, asyncio.Task[None]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+        self._to_say: list[FromService] = []
+        self._transport: asyncio.Transport
+
+    def say(self, frame: FromService) -> None:
+        """Say it with the next write."""
+        if not self._to_say:
+            self._loop.call_soon(self._flush)
+        self._to_say.append(frame)
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A worker is there."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._workers.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """The worker asks, or gives back."""
+        for frame in self._batches.read(data):
+            match frame:
+                case Take():
+                    self._take(frame)
+                case Settle(number=number, costs=costs, outcome=outcome):
+                    held = self._held.pop(number, None)
+                    if held is not None:
+                        self._counts.settle(held, costs, outcome)
+                case Cancel(number=number):
+                    self._cancel(number)
+                case Tripped():
+                    self._service.tell_others(frame, self)
+                case Look():
+                    task = self._loop.create_task(self._look(frame))
+                    self._looks.add(task)
+                    task.add_done_callback(self._looks.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+        """The worker is gone, whether it said so or was killed: its calls ended some way that nobody knows.
+
+        What they asked for counts as spent, since the provider may well have been asked.
+        """
+        self._workers.discard(self)
+        for task in (*self._waiting.values(), *self._looks):
+            task.cancel()
+        for held in self._held.values():
+            self._counts.settle(held, tuple(ask.cost for ask in held.asks), Outcome.IGNORED)
+        self._held.clear()
+
+    def _take(self, take: Take) -> None:
+        if self._service.may_wait(take):
+            self._waiting[take.number] = self._loop.create_task(self._wait(take))
+        else:  # a task costs as much as a decision
+            self._decided(take, _at_once(self._counts.take(take.asks)))
+
+    async def _wait(self, take: Take) -> None:
+        try:
+            answer = await self._counts.take(take.asks, take.place)
+        finally:
+            self._waiting.pop(take.number, None)
+        self._decided(take, answer)
+
+    def _decided(self, take: Take, answer: Held | Refusal) -> None:
+        if isinstance(answer, Refusal):
+            self.say(Refused(number=take.number, refusal=answer))
+            return
+        self._held[take.number] = answer
+        counted = None if answer.asks == take.asks else answer.asks
+        self.say(Took(number=take.number, waited=answer.waited, shadows=answer.shadows, asks=counted))
+
+    def _cancel(self, number: int) -> None:
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            waiting.cancel()
+        held = self._held.pop(number, None)
+        if held is not None:  # it was decided while the word was on its way; nothing was done with it
+            self._counts.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)
+
+    async def _look(self, look: Look) -> None:
+        self.say(Seen(number=look.number, present=await self._counts.present(look.most)))
+
+    def _flush(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(self._batches.written(self._to_say))
+        self._to_say = []
+
+
+def _at_once(decision: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Run a coroutine that has nothing to wait for to its end.
+
+    Raises:
+        RuntimeError: it does wait.
+    """
+    try:
+        decision.send(None)
+    except StopIteration as done:
+        answer: _Answer = done.value
+        return answer
+    decision.close()
+    raise RuntimeError("a decision that cannot wait did wait")

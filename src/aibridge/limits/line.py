@@ -1,0 +1,52 @@
+"""A rule made ready: what would otherwise be worked out for each call, and how it has decided."""
+
+from bisect import bisect_left
+
+from aibridge.domain.rule import Mode, Rule
+from aibridge.limits.explain import policy_of
+from aibridge.limits.matching import matching
+from aibridge.limits.scope import key_of
+
+WAIT_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds, in seconds, of what waits are counted by."""
+
+
+class Line:
+    """The rule at place `index`, and what became of the calls that fell under it since the start.
+
+    `waits` are how many waits there were for each of `WAIT_BOUNDS` and beyond, `waited` is the sum of their seconds.
+    """
+
+    __slots__ = (
+        *("index", "rule", "key", "provider", "model", "policy", "weighed", "enforced", "queues"),
+        *("admitted", "refused", "shadow_refused", "queued", "in_progress", "waits", "waited"),
+    )
+
+    def __init__(self, index: int, rule: Rule) -> None:
+        self.index = index
+        self.rule = rule
+        self.key = key_of(rule)
+        self.provider = matching([rule.provider])
+        self.model = matching([rule.model])
+        self.policy = policy_of(rule)
+        self.weighed = rule.weighed
+        self.enforced = rule.mode is Mode.ENFORCE
+        self.queues = rule.held and rule.queue_timeout > 0.0
+        self.admitted = self.refused = self.shadow_refused = self.queued = 0
+        self.in_progress = 0  # admitted here and not closed
+        self.waits = [0] * (len(WAIT_BOUNDS) + 1)
+        self.waited = 0.0
+
+    def count_wait(self, seconds: float) -> None:
+        """Count a call that stood in a queue, if this rule has one."""
+        if self.queues:
+            self.queued += 1
+            self.waits[bisect_left(WAIT_BOUNDS, seconds)] += 1
+            self.waited += seconds
+
+    def slack(self, cost: float) -> float:
+        """How much earlier than a call of this cost the smallest one would be admitted, in seconds."""
+        if not self.weighed:
+            return 0.0
+        rule = self.rule
+        return min(cost, rule.burst or rule.amount) * rule.window / rule.amount

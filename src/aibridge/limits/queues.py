@@ -1,0 +1,142 @@
+"""Those who wait for what is held, and the timers that end their patience."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from aibridge.domain.rule import Rule
+from aibridge.limits.counts import Ask, Held, Place, Refusal
+from aibridge.overload.backlog import Backlog
+from aibridge.overload.concurrency import ConcurrencyLimiter
+
+_LONGEST_HALF_LIFE = 10.0
+"""Seconds after which a call counts half, or less, in who goes next."""
+
+_SOONEST = 0.001
+"""Seconds: how soon a timer that went off a little early is set again. Event loops count in milliseconds."""
+
+_SWEPT_FROM = 64
+"""How many queues there are before it is looked whether some are no longer needed."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A call that waits: what it asks for, since when and until when, where it stands, and where its answer goes."""
+
+    asks: tuple[Ask, ...]
+    place: Place
+    since: float
+    deadline: float
+    answer: asyncio.Future[Held | Refusal]
+    queue: "Queue"
+
+
+class Queue:
+    """Who waits for the permits of one limiter, of the rule at place `number`; with a timer while anybody does.
+
+    Recent use is remembered with a half-life of half the rule's `queue_timeout`, so that one who has the patience to
+    wait is not refused for the sake of another who came later, and of at most 10 s. `give_up` is called with each whose
+    time is over, after it has left.
+    """
+
+    def __init__(self, number: int, rule: Rule, clock: Callable[[], float], give_up: Callable[[Waiter], None]) -> None:
+        self.number = number
+        self._backlog = Backlog[Waiter](rule.queue_size, half_life=min(rule.queue_timeout / 2.0, _LONGEST_HALF_LIFE))
+        self._clock = clock
+        self._give_up = give_up
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = inf  # when the timer goes off
+
+    def __len__(self) -> int:
+        return len(self._backlog)
+
+    def join(self, waiter: Waiter, now: float) -> Waiter | None:
+        """Let it stand in line. Returns who lost its place for it: nobody, or a waiter, perhaps this one."""
+        place = waiter.place
+        lost = self._backlog.join(
+            waiter,
+            now,
+            flow=place.flow,
+            group=place.group,
+            deadline=waiter.deadline,
+            weight=place.weight,
+            batch=place.batch,
+        )
+        self._watch(now)
+        return lost
+
+    def next(self, now: float) -> Waiter | None:
+        """Who goes; perhaps one that was cancelled in this turn of the event loop and had no chance to leave yet."""
+        return self._backlog.next(now)
+
+    def leave(self, waiter: Waiter) -> None:
+        """Give up its place, if it still has one."""
+        self._backlog.leave(waiter)
+
+    def charge(self, place: Place, now: float) -> None:
+        """Remember a call that goes without having waited here."""
+        self._backlog.charge(place.flow, place.group, place.weight, now)
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing is lost with this queue."""
+        return self._backlog.idle(now)
+
+    def close(self) -> list[Waiter]:
+        """Let nobody wait any longer; who did is returned."""
+        if self._timer is not None:
+            self._timer.cancel()
+        return self._backlog.expire(inf)
+
+    def _watch(self, now: float) -> None:
+        """Have the timer go off when the next deadline passes, or before."""
+        deadline = self._backlog.first_deadline
+        if deadline < self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._due = deadline
+            self._timer = asyncio.get_running_loop().call_later(max(deadline - now, _SOONEST), self._expire)
+
+    def _expire(self) -> None:
+        self._timer, self._due = None, inf
+        now = self._clock()
+        for waiter in self._backlog.expire(now):
+            self._give_up(waiter)
+        self._watch(now)
+
+
+class Queues:
+    """The queues of those limiters for which somebody waits, or did lately."""
+
+    def __init__(self, clock: Callable[[], float], give_up: Callable[[Waiter], None]) -> None:
+        self._clock = clock
+        self._give_up = give_up
+        self._queues: dict[ConcurrencyLimiter, Queue] = {}
+        self._sweep_at = _SWEPT_FROM
+
+    def known(self, limiter: ConcurrencyLimiter) -> Queue | None:
+        """The queue of a limiter, if it has one."""
+        return self._queues.get(limiter)
+
+    def open(self, limiter: ConcurrencyLimiter, number: int, rule: Rule, now: float) -> Queue:
+        """The queue of a limiter of the rule at place `number`, which may be new."""
+        queue = self._queues.get(limiter)
+        if queue is None:
+            if len(self._queues) >= self._sweep_at:
+                self._queues = {whose: queue for whose, queue in self._queues.items() if not queue.idle(now)}
+                self._sweep_at = max(_SWEPT_FROM, 2 * len(self._queues))
+            queue = self._queues[limiter] = Queue(number, rule, self._clock, self._give_up)
+        return queue
+
+    def depths(self) -> dict[int, int]:
+        """How many wait, by the place of the rule."""
+        depths: dict[int, int] = {}
+        for queue in self._queues.values():
+            depths[queue.number] = depths.get(queue.number, 0) + len(queue)
+        return depths
+
+    def close(self) -> list[Waiter]:
+        """Let nobody wait any longer; who did is returned."""
+        waiters = [waiter for queue in self._queues.values() for waiter in queue.close()]
+        self._queues.clear()
+        return waiters

@@ -1,0 +1,255 @@
+"""Counts shared by replicas through Redis or Valkey.
+
+Every decision is one script over all rules of a call, in one round trip and by the server's clock alone. What is held
+is held by leases that this replica renews, so what a dead one held comes back when they end. When the server does not
+answer, each replica decides by its share of the limits, and nobody waits for a server that is away.
+
+A cluster of servers that share keys among them is not supported: one primary, whichever it is, behind one address.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count, groupby, islice
+from time import monotonic
+
+from aibridge.domain.rule import Rule
+from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
+from aibridge.limits.fallback import Kept, Share
+from aibridge.limits.redis_exchange import Exchange
+from aibridge.limits.redis_holds import Holds
+from aibridge.limits.redis_lines import Count, Lines, No, exhausted, queued
+from aibridge.limits.redis_script import MICROSECONDS, Decision, Word, Words, settled
+from aibridge.limits.redis_server import Server
+from aibridge.overload.outcome import Outcome
+
+LEASE = 12.0
+"""Seconds after which what a replica held is free again, if it says nothing: it renews every third of it."""
+
+MOST_LOOKED_AT = 1_000
+"""How many counts `present` knows of: those taken from last, by this replica."""
+
+_KNOWN_FULL = 0.01
+"""Seconds for which a limit that was found full is taken to be so without asking, unless this replica gives back."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known of a call in progress: what was told to the server and when, and what the share counts of it."""
+
+    words: tuple[Word, ...]
+    at: float
+    """When it was counted, by the server's clock; 0.0 where it was not asked."""
+    since: float
+    kept: Kept
+
+
+class Redis:
+    """A `Counts` of these rules, shared with every replica that uses the same server, prefix and rules.
+
+    Made by `connect`. A rule that changes its amount keeps its counts; one with another name, unit or algorithm begins
+    anew.
+    """
+
+    def __init__(  # noqa: PLR0913 - by keyword, and only `connect` calls it
+        self,
+        server: Server,
+        rules: Sequence[Rule],
+        *,
+        replicas_hint: int,
+        clock: Callable[[], float],
+        prefix: str,
+        lease: float,
+    ) -> None:
+        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
+        self._rules = tuple(rules)
+        self._clock = clock
+        self._words = Words(rules, prefix)
+        self._replica = secrets.token_hex(8)
+        self._numbers = count(1)
+        self._closing = False
+        self._calls: dict[int, _Call] = {}
+        self._known_full: dict[Count, float] = {}
+        self._looked_at: OrderedDict[Count, None] = OrderedDict()
+        self._holds = Holds(rules)
+        self._share = Share(rules, clock, replicas_hint)
+        self._lines = Lines(rules, clock, attempt=self._attempt, give_back=self._give_back, refuse=self._refusal)
+        self._exchange = Exchange(
+            server,
+            prefix=self._words.prefix,
+            replica=self._replica,
+            lease=lease,
+            replicas=replicas_hint,
+            told=self._told,
+            counted=self._share.resize,
+        )
+
+    @classmethod
+    async def connect(  # noqa: PLR0913 - by keyword, and all but two have defaults
+        cls,
+        url: str,
+        rules: Sequence[Rule],
+        *,
+        replicas_hint: int = 1,
+        clock: Callable[[], float] = monotonic,
+        prefix: str = "aibridge",
+        lease: float = LEASE,
+    ) -> "Redis":
+        """Counts over the server at `url` (redis://, rediss://, valkey://, valkeys://, unix://).
+
+        A server that does not answer is no error: counts are shared as soon as it does. Until it has told how many
+        replicas there are, `replicas_hint` is believed. What is in the server has keys that begin with `{prefix}:`.
+
+        Raises:
+            ValueError: the URL is none of these.
+            ImportError: the client library is not installed.
+        """
+        try:
+            from aibridge.limits.redis_link import Link  # noqa: PLC0415 - only who asks for it needs the library
+        except ImportError as missing:
+            raise ImportError(
+                "limits over Redis or Valkey need its client: pip install 'aibridge[valkey]'"
+            ) from missing
+        counts = cls(Link(url), rules, replicas_hint=replicas_hint, clock=clock, prefix=prefix, lease=lease)
+        await counts._exchange.answered.wait()
+        return counts
+
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+        """Take all or nothing; see `Counts`."""
+        answer = await self._together(asks, place)
+        return await self._alone(asks, place) if answer is None else answer
+
+    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome) -> None:
+        """Give back and correct, here now and at the server soon; see `Counts`."""
+        call = self._calls.pop(held.number, None)
+        if call is None:
+            return
+        self._exchange.release(held.number, settled(call.words, costs, call.at))
+        self._share.settle(call.kept, dict(zip((ask.rule for ask in held.asks), costs, strict=True)), outcome)
+        for ask in held.asks:
+            if self._rules[ask.rule].held:
+                self._holds.ended(ask.rule, self._clock() - call.since, outcome)
+                self._known_full.pop((ask.rule, ask.key), None)
+                self._lines.stir((ask.rule, ask.key))
+
+    def full(self, rule: int, key: str) -> Refusal | None:
+        """Whether a moment ago a held rule without a queue had nothing left; see `Counts`."""
+        if self._exchange.away:
+            return self._share.full(rule, key)
+        until = self._known_full.get((rule, key))
+        if until is None or self._clock() >= until:
+            return None
+        return self._refusal(exhausted(self._rules, (rule, key)))
+
+    async def present(self, most: int) -> list[Present]:
+        """The present use, over all replicas, of what this replica took from last; see `Counts`."""
+        counts = list(self._looked_at)
+        used = await self._exchange.read([self._words.read(*count) for count in counts])
+        if used is None:
+            return await self._share.present(most)
+        found = [Present(rule, key, use) for (rule, key), use in zip(counts, used, strict=True) if use > 0.0]
+        found.sort(key=lambda present: (present.rule, -present.used))
+        return [one for _, rule in groupby(found, lambda present: present.rule) for one in islice(rule, most)]
+
+    def tripped(self, breaker: str, seconds: float) -> None:
+        """Tell the other replicas; see `Counts`. They learn it with their next decision, or sign of life."""
+        self._exchange.trip(breaker, seconds)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the server answers."""
+        return not self._exchange.away
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait in this replica."""
+        return len(self._lines)
+
+    async def close(self) -> None:
+        """Give back everything and end. Who still asks is answered by the share, without a wait."""
+        self._closing = True
+        await self._lines.close()
+        await self._share.close()
+        await self._exchange.close()
+        self._calls.clear()
+
+    async def _together(self, asks: tuple[Ask, ...], place: Place | None) -> Held | Refusal | None:
+        """Decide by the shared counts, and wait where that helps; None if the server is away."""
+        if place is None:
+            said = await self._attempt(asks)
+            return self._refusal(said) if isinstance(said, No) else said
+        since = self._clock()
+        full = self._lines.busy(asks)
+        if full is None:
+            said = await self._attempt(asks)
+            if isinstance(said, Held):
+                self._lines.pass_by(asks, place)
+            if not isinstance(said, No):
+                return said
+            if said.full is None:
+                return self._refusal(said)
+            full = said.full
+        return await self._lines.wait(full, asks, place, since)
+
+    async def _attempt(self, asks: tuple[Ask, ...]) -> Held | No | None:
+        """What the server says of a call; None if it is away."""
+        number = next(self._numbers)
+        words = self._words.asks(asks, f"{self._replica}:{number}")
+        decision = await self._exchange.decide(words)
+        if decision is None:
+            return None
+        if decision.refused:
+            return self._no(asks, decision)
+        counted = decision.counted(tuple(map(self._words.clamped, asks)))
+        shadows = tuple(asks[place].rule for place in decision.shadows)
+        held = Held(number, counted, shadows)
+        self._hold(held, decision.counted(words), decision.at, self._share.keep(counted))
+        return held
+
+    async def _alone(self, asks: tuple[Ask, ...], place: Place | None) -> Held | Refusal:
+        """Decide by this replica's share. The server shall count it when it is back."""
+        taken = await self._share.take(asks, None if self._closing else place)
+        if isinstance(taken, Refusal):
+            return taken
+        held, kept = taken
+        number = next(self._numbers)
+        words = self._words.asks(held.asks, f"{self._replica}:{number}")
+        self._exchange.charge(words)
+        held = Held(number, held.asks, held.shadows, held.waited)
+        self._hold(held, words, 0.0, kept)
+        return held
+
+    def _hold(self, held: Held, words: tuple[Word, ...], at: float, kept: Kept) -> None:
+        self._calls[held.number] = _Call(words, at, self._clock(), kept)
+        self._exchange.outbox.hold(held.number, words)
+        for ask in held.asks:
+            count = (ask.rule, ask.key)
+            self._looked_at[count] = None
+            self._looked_at.move_to_end(count)
+        while len(self._looked_at) > MOST_LOOKED_AT:
+            self._looked_at.popitem(last=False)
+
+    def _no(self, asks: tuple[Ask, ...], decision: Decision) -> No:
+        refused = [(asks[place], used, wait) for place, used, wait in decision.refused]
+        first, used, _ = refused[0]
+        held = tuple((ask.rule, ask.key) for ask, _, _ in refused if self._rules[ask.rule].held)
+        if len(self._known_full) > MOST_LOOKED_AT:
+            self._known_full.clear()
+        until = self._clock() + _KNOWN_FULL
+        self._known_full.update((full, until) for full in held if not queued(self._rules[full[0]]))
+        may_wait = len(held) == len(refused) and all(queued(self._rules[rule]) for rule, _ in held)
+        wait = max(wait for _, _, wait in refused) / MICROSECONDS
+        return No(first.rule, first.key, used, wait, held, held[0] if may_wait else None)
+
+    def _refusal(self, no: No) -> Refusal:
+        """What a caller hears. To say when something may come free is a promise, so it is made only now."""
+        now = self._clock()
+        waits = (self._holds.wait(rule, key, self._exchange.replicas, now) for rule, key in no.held)
+        return Refusal(no.rule, no.key, no.used, max(no.wait, *waits) if no.held else no.wait)
+
+    def _told(self, breaker: str, seconds: float) -> None:
+        self.on_trip(breaker, seconds)
+
+    def _give_back(self, held: Held) -> None:
+        self.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)

@@ -1,0 +1,239 @@
+"""What a rehearsal of limits came to: in all, by rule, by actor and by minute."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import ceil
+
+import msgspec
+
+from aibridge.domain.price import Price
+from aibridge.domain.rule import Rule
+from aibridge.domain.usage import Usage
+from aibridge.limits.arrivals import Arrival
+from aibridge.limits.estimate import Tariff
+from aibridge.limits.load import MINUTE, InProgress, Load, Window
+from aibridge.limits.replay import Answer, Decision, usage_of
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """All calls. Each was admitted or refused in the end; `refusals` counts what clients were told, repeats included.
+
+    `queued` counts the times a call stood in a queue. Waits, in seconds, are those of the calls that did and were
+    admitted, None where there was none. Peaks are of upstream: `before` as recorded, `after` with these rules; tokens
+    are those of one minute.
+    """
+
+    calls: int = 0
+    admitted: int = 0
+    refused: int = 0
+    refusals: int = 0
+    queued: int = 0
+    wait_p50: float | None = None
+    wait_p99: float | None = None
+    concurrency_before: int = 0
+    concurrency_after: int = 0
+    calls_per_minute_before: int = 0
+    calls_per_minute_after: int = 0
+    tokens_per_minute_before: int = 0
+    tokens_per_minute_after: int = 0
+
+
+class RuleSums(msgspec.Struct, kw_only=True):
+    """One rule. `peak` is the most that one subject, `peak_key`, used within one window, or held at one time.
+
+    `refusals` are those it was named for; `shadow_refusals` are what it would have refused in shadow mode.
+    """
+
+    rule: Rule
+    refusals: int = 0
+    shadow_refusals: int = 0
+    peak: float = 0.0
+    peak_key: str = ""
+
+
+class ActorSums(msgspec.Struct, kw_only=True):
+    """One actor; see `Totals` for the counts."""
+
+    actor: str
+    calls: int = 0
+    admitted: int = 0
+    refused: int = 0
+    refusals: int = 0
+    shadow_refusals: int = 0
+    queued: int = 0
+    longest_wait: float = 0.0
+    first_refused: datetime | None = None
+    last_refused: datetime | None = None
+    refusals_by_rule: dict[str, int] = {}
+    refusals_by_minute: dict[datetime, int] = {}
+
+
+class Minute(msgspec.Struct, kw_only=True):
+    """One minute; see `Totals` for the counts, and `limits.load` for what belongs to which minute."""
+
+    at: datetime
+    calls: int
+    admitted: int
+    refused: int
+    refusals: int
+    queued: int
+    concurrency_before: int
+    concurrency_after: int
+    tokens_before: int
+    tokens_after: int
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """All of it. Actors who were refused most come first; minutes in which nothing happened are left out."""
+
+    first: datetime
+    last: datetime
+    totals: Totals
+    rules: list[RuleSums]
+    actors: list[ActorSums]
+    minutes: list[Minute]
+
+
+class Report:
+    """Adds up what `Replay` decides. Tell it of each arrival before it is decided."""
+
+    def __init__(self, rules: Sequence[Rule], prices: Sequence[Price]) -> None:
+        self._rules = [RuleSums(rule=rule) for rule in rules]
+        self._tariff = Tariff(prices)
+        self._actors: dict[str, ActorSums] = {}
+        self._totals = Totals()
+        self._waits = array("d")
+        self._before, self._after = Load(), Load()
+        self._counts: dict[str, dict[int, int]] = {name: {} for name in ("refused", "refusals", "queued")}
+        self._held: dict[tuple[int, str], InProgress] = defaultdict(InProgress)
+        self._windows: dict[tuple[int, str], Window] = {}
+        self._first, self._last = 0.0, 0.0
+
+    def arrived(self, arrival: Arrival) -> None:
+        """A call came in."""
+        if not self._totals.calls:
+            self._first = self._last = arrival.at
+        elif arrival.at > self._last:
+            self._last = arrival.at
+        self._totals.calls += 1
+        self._actor(arrival).calls += 1
+        self._before.begin(arrival.at, arrival.duration, arrival.input_tokens + arrival.output_tokens)
+
+    def decided(self, decision: Decision) -> None:
+        """A call was told something."""
+        self._last = max(self._last, decision.at)
+        actor = self._actor(decision.arrival)
+        if decision.waited:
+            actor.queued += 1
+            actor.longest_wait = max(actor.longest_wait, decision.waited)
+            self._count("queued", decision.at)
+        if decision.answer is Answer.ADMITTED:
+            self._admitted(decision, actor)
+        else:
+            self._refused(decision, actor)
+
+    def summary(self) -> Summary:
+        """What it came to so far."""
+        totals = self._totals
+        totals.refused, totals.refusals, totals.queued = (sum(counts.values()) for counts in self._counts.values())
+        waits = sorted(self._waits)
+        totals.wait_p50, totals.wait_p99 = _quantile(waits, 0.5), _quantile(waits, 0.99)
+        before, after = self._before, self._after
+        totals.concurrency_before, totals.concurrency_after = _peak(before.concurrency), _peak(after.concurrency)
+        totals.calls_per_minute_before, totals.calls_per_minute_after = _peak(before.calls), _peak(after.calls)
+        totals.tokens_per_minute_before, totals.tokens_per_minute_after = _peak(before.tokens), _peak(after.tokens)
+        return Summary(
+            first=datetime.fromtimestamp(self._first, UTC),
+            last=datetime.fromtimestamp(self._last, UTC),
+            totals=totals,
+            rules=self._rules,
+            actors=sorted(
+                self._actors.values(),
+                key=lambda sums: (-sums.refusals, -sums.shadow_refusals, -sums.queued, sums.actor),
+            ),
+            minutes=self._minutes(),
+        )
+
+    def _actor(self, arrival: Arrival) -> ActorSums:
+        sums = self._actors.get(arrival.actor)
+        if sums is None:
+            sums = self._actors[arrival.actor] = ActorSums(actor=arrival.actor)
+        return sums
+
+    def _count(self, name: str, at: float) -> None:
+        counts, minute = self._counts[name], int(at // MINUTE)
+        counts[minute] = counts.get(minute, 0) + 1
+
+    def _admitted(self, decision: Decision, actor: ActorSums) -> None:
+        arrival = decision.arrival
+        self._totals.admitted += 1
+        actor.admitted += 1
+        if decision.waited:
+            self._waits.append(decision.waited)
+        self._after.begin(decision.at, arrival.duration, arrival.input_tokens + arrival.output_tokens)
+        for place in decision.shadows:
+            self._rules[place].shadow_refusals += 1
+            actor.shadow_refusals += 1
+        usage = usage_of(arrival)
+        for ask in decision.asks:
+            sums = self._rules[ask.rule]
+            used = self._use(sums.rule, (ask.rule, ask.key), decision, usage)
+            if used > sums.peak:
+                sums.peak, sums.peak_key = used, ask.key
+
+    def _use(self, rule: Rule, subject: tuple[int, str], decision: Decision, usage: Usage) -> float:
+        """How much a subject uses of a rule, this call included."""
+        arrival = decision.arrival
+        if rule.held:
+            return self._held[subject].begin(decision.at, arrival.duration)
+        amount = self._tariff.amount(rule.unit, usage, arrival.model) if rule.weighed else 1.0
+        window = self._windows.get(subject)
+        if window is None:
+            window = self._windows[subject] = Window(rule.window)
+        return window.add(decision.at, amount)
+
+    def _refused(self, decision: Decision, actor: ActorSums) -> None:
+        at = datetime.fromtimestamp(decision.at, UTC)
+        minute = at.replace(second=0, microsecond=0)
+        actor.refusals += 1
+        actor.first_refused = actor.first_refused or at
+        actor.last_refused = at
+        actor.refusals_by_minute[minute] = actor.refusals_by_minute.get(minute, 0) + 1
+        self._count("refusals", decision.at)
+        if decision.answer is Answer.REFUSED:
+            actor.refused += 1
+            self._count("refused", decision.at)
+        if decision.rule is not None:
+            sums = self._rules[decision.rule]
+            sums.refusals += 1
+            actor.refusals_by_rule[sums.rule.name] = actor.refusals_by_rule.get(sums.rule.name, 0) + 1
+
+    def _minutes(self) -> list[Minute]:
+        before, after = self._before, self._after
+        known = before.concurrency.keys() | after.concurrency.keys()
+        for counts in self._counts.values():
+            known |= counts.keys()
+        return [
+            Minute(
+                at=datetime.fromtimestamp(minute * MINUTE, UTC),
+                calls=before.calls.get(minute, 0),
+                admitted=after.calls.get(minute, 0),
+                **{name: counts.get(minute, 0) for name, counts in self._counts.items()},
+                concurrency_before=before.concurrency.get(minute, 0),
+                concurrency_after=after.concurrency.get(minute, 0),
+                tokens_before=before.tokens.get(minute, 0),
+                tokens_after=after.tokens.get(minute, 0),
+            )
+            for minute in sorted(known)
+        ]
+
+
+def _peak(by_minute: dict[int, int]) -> int:
+    return max(by_minute.values(), default=0)
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that this share of them does not exceed."""
+    return values[ceil(share * len(values)) - 1] if values else None

@@ -1,0 +1,80 @@
+"""For whom a rule counts: the key under which a call is counted, and the name to tell people."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+
+from aibridge.domain.actor import Actor
+from aibridge.domain.rule import Rule, Subject
+from aibridge.limits.matching import REMEMBERED, matching, within
+from aibridge.overload.caller import address_group
+
+_group = lru_cache(REMEMBERED)(address_group)
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who calls, and whom: all that rules can tell apart before the body is here.
+
+    `address` is the client's own, as far as proxies can be trusted. `batch` calls wait behind all others. A call that
+    `passes_through` has no size that could be weighed: rules that need one do not concern it.
+    """
+
+    actor: Actor | None
+    address: str
+    provider: str
+    batch: bool = False
+    passes_through: bool = False
+
+
+Key = Callable[[Caller], str | None]
+"""The key under which a rule counts a caller; None for one that it does not concern."""
+
+
+def key_of(rule: Rule) -> Key:
+    """How a rule tells callers apart."""
+    match rule.subject:
+        case Subject.EVERYONE:
+            return lambda _: ""
+        case Subject.ADDRESS:
+            inside = within(rule.only) if rule.only else None
+
+            def address(caller: Caller) -> str | None:
+                group = _group(caller.address)
+                return group if inside is None or inside(group) else None
+
+            return address
+        case Subject.ORGANIZATION:
+            return _of_actor(rule, lambda actor: actor.organization_id, lambda actor: actor.organization_id)
+        case Subject.USER:
+            return _of_actor(rule, lambda actor: actor.id, lambda actor: actor.username)
+        case Subject.TOKEN:
+            return _of_actor(rule, lambda actor: actor.token_id, lambda actor: actor.token_id)
+
+
+def _of_actor(rule: Rule, key: Callable[[Actor], str], name: Callable[[Actor], str]) -> Key:
+    matches = matching(rule.only) if rule.only else None
+
+    def keyed(caller: Caller) -> str | None:
+        actor = caller.actor
+        if actor is None or (matches is not None and not matches(name(actor))):
+            return None
+        return key(actor)
+
+    return keyed
+
+
+def name_of(rule: Rule, caller: Caller) -> str:
+    """What people call the subject of a rule in a call. A token's id is public; it names the token in every list."""
+    actor = caller.actor
+    if actor is None or rule.subject is Subject.ADDRESS:
+        return _group(caller.address)
+    match rule.subject:
+        case Subject.ORGANIZATION:
+            return actor.organization_id
+        case Subject.USER:
+            return actor.username
+        case Subject.TOKEN:
+            return actor.token_id
+        case _:
+            return ""

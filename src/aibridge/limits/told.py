@@ -1,0 +1,62 @@
+"""Who was told when to come back, and comes too early: refused again without asking anybody.
+
+Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for. A
+credit that might change that makes it forgotten.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from aibridge.limits.counts import Refusal
+from aibridge.overload.retry import Policy
+
+MOST = 10_000
+"""Callers remembered; beyond, all are forgotten. Each then costs one question more."""
+
+Count = tuple[int, str]
+"""A rule's place and the key of a subject: what a refusal depends on."""
+
+Who = tuple[str, str, str, bool]
+"""A caller, as far as rules can tell it from others: provider, token, address, whether it passes through."""
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What a caller was told. It holds until `until`; `due` is when the call that was refused would be admitted."""
+
+    refusal: Refusal
+    policies: tuple[Policy, ...]
+    until: float
+    due: float
+
+
+class Refusals:
+    """The refusals that still hold, by who was refused."""
+
+    __slots__ = ("_by_caller", "_by_count")
+
+    def __init__(self) -> None:
+        self._by_caller: dict[Who, Told] = {}
+        self._by_count: dict[Count, set[Who]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_caller)
+
+    def remember(self, caller: Who, told: Told, counts: Iterable[Count]) -> None:
+        """Remember what a caller was told, and on which counts it depends."""
+        if len(self._by_caller) >= MOST:
+            self._by_caller.clear()
+            self._by_count.clear()
+        self._by_caller[caller] = told
+        for count in counts:
+            self._by_count.setdefault(count, set()).add(caller)
+
+    def find(self, caller: Who, now: float) -> Told | None:
+        """What still holds of what a caller was told."""
+        told = self._by_caller.get(caller)
+        return told if told is not None and now < told.until else None
+
+    def forget(self, count: Count) -> None:
+        """Forget all that depended on a count."""
+        for caller in self._by_count.pop(count, ()):
+            self._by_caller.pop(caller, None)

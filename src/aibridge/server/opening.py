@@ -1,0 +1,98 @@
+"""What happens once where a server opens, however many processes it has."""
+
+import contextlib
+import gc
+import logging
+from collections.abc import AsyncIterator, Sequence
+from time import time
+
+from aibridge import demo, welcome
+from aibridge.domain.provider import Provider
+from aibridge.limits.counts import Counts
+from aibridge.limits.memory import Memory
+from aibridge.limits.redis import Redis
+from aibridge.limits.rules import rules_of
+from aibridge.options import Settings
+from aibridge.options_kinds import Address
+from aibridge.server.listeners import CannotStart
+from aibridge.shipping import LOG_FORMAT
+from aibridge.store import tokens
+from aibridge.store.database import Database
+
+
+def log_to_stderr(*, structured: bool) -> None:
+    """Lines for people on stderr; records of interceptions, where asked for, as they are: they are JSON already."""
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    logging.getLogger("aibridge").setLevel(logging.INFO)
+    if structured:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        records = logging.getLogger("aibridge.interceptions")
+        records.addHandler(handler)
+        records.propagate = False
+
+
+def guard_against_openness(address: Address, database: Database) -> None:
+    """Refuse to be found by others before there is a token that tells friend from stranger.
+
+    Raises:
+        CannotStart: the address is not of the loopback, and no token is in force.
+    """
+    known = tokens.snapshot(database).tokens.values()
+    in_force = any(token.expires_at is None or token.expires_at > time() for token in known)
+    if not address.is_loopback and not in_force:
+        raise CannotStart(
+            f"--http-address {address} can be reached from other machines, and there is no token yet that would keep "
+            "them out. Make one first: aibridge tokens create NAME --user USERNAME"
+        )
+
+
+@contextlib.asynccontextmanager
+async def counted(settings: Settings) -> AsyncIterator[Counts]:
+    """Where the limits of this host are counted, as long as the block lasts.
+
+    Raises:
+        CannotStart: the server that is to count cannot be used for that.
+    """
+    rules = rules_of(settings)
+    try:
+        counts = await Redis.connect(settings.redis_url, rules) if settings.redis_url else Memory(rules)
+    except (ValueError, ImportError) as problem:
+        raise CannotStart(str(problem)) from problem
+    try:
+        yield counts
+    finally:
+        await counts.close()
+
+
+@contextlib.asynccontextmanager
+async def demo_provider(settings: Settings, providers: Sequence[Provider]) -> AsyncIterator[str | None]:
+    """The URL of the demo provider, which stands in where calls are served and none is configured."""
+    if providers or not settings.enabled:
+        yield None
+        return
+    provider = await demo.start("127.0.0.1", 0)
+    try:
+        yield provider.url
+    finally:
+        await provider.close()
+
+
+def first_words(database: Database, url: str, providers: Sequence[Provider], *, is_demo: bool) -> str:
+    """What to print once calls are answered. On the first start this makes the owner and its token.
+
+    So it comes last of all before that: no start that fails keeps the one token that is shown to itself.
+    """
+    owner = tokens.first_owner(database, username="owner", token_name="first", now=int(time() * 1e6))  # noqa: S106
+    return welcome.text(url, None if owner is None else owner.text, providers, demo=is_demo)
+
+
+def calm_collector() -> None:
+    """Let the garbage collector look seldom, and at calls only.
+
+    What is here when serving begins stays. Calls make no cycles to speak of, so looking after every 700 new objects
+    finds nothing and costs every call.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

@@ -1,0 +1,206 @@
+"""One process that serves: its rooms, built in order and closed in the reverse.
+
+It is the same process whether it is the only one or one of several workers; `Post` holds what differs.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from time import time
+from typing import Final
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from aibridge.control.app import create_app
+from aibridge.control.dependencies import Dependencies
+from aibridge.control.metrics import PROMETHEUS_TEXT
+from aibridge.domain.provider import Provider
+from aibridge.gateway.protocol import serving
+from aibridge.ledger.journal import Journal
+from aibridge.ledger.turn import Turn
+from aibridge.limits.counts import Counts
+from aibridge.limits.rules import rules_of
+from aibridge.options import Settings
+from aibridge.server import data_plane, overload
+from aibridge.server.data_plane import DataPlane
+from aibridge.server.ledger import ledger
+from aibridge.server.listeners import CannotStart, metrics_server
+from aibridge.server.opening import calm_collector
+from aibridge.server.serving import Server, Worker
+from aibridge.server.world import World
+from aibridge.store.database import Database
+
+REFRESH_EVERY: Final = 0.5
+"""Seconds between two looks at whether tokens have changed: a revoked one is refused within this and a moment."""
+NOTE_USES_EVERY: Final = 60.0
+"""Seconds between two notes of when tokens were last used."""
+CLOSE_AT_STOP: Final = 5
+"""Seconds that the control plane's answers may take at the end."""
+
+_log = logging.getLogger("aibridge")
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process is given that others are not, or that it shares with them."""
+
+    url: str
+    """Where people find the server."""
+    journal: Path
+    """The directory of its journal."""
+    patience: float = 0.0
+    """Seconds that it waits for that directory."""
+    counts: Counts
+    """Where the limits are counted."""
+    metrics: Callable[[], Awaitable[bytes]] | None = None
+    """What it shows when it is scraped; its own numbers unless there are others to add."""
+    metrics_door: socket.socket | None = None
+    """Where it is scraped, if not at its first door."""
+    worker: bool = False
+    """Whether a supervisor tells it to stop."""
+
+
+class Process:
+    """A process with everything built, about to serve."""
+
+    def __init__(self, server: Server, world: World, plane: DataPlane) -> None:
+        self.server = server
+        self.plane = plane
+        self._world = world
+
+    async def serve(self, door: socket.socket, announce: Callable[[], object]) -> None:
+        """Serve until told to stop; `announce` is called once calls are answered and signals are heeded."""
+        await self._world.refresh()
+        calm_collector()
+        self.server.announce = announce
+        await self.server.serve([door])
+
+
+@contextlib.asynccontextmanager
+async def prepared(
+    settings: Settings, database: Database, providers: Sequence[Provider], post: Post
+) -> AsyncIterator[Process]:
+    """Build the rooms; on the way out each is closed, the newest first.
+
+    Raises:
+        CannotStart: certificate or key cannot be used.
+        JournalLocked: another process writes to the journal.
+        DatabaseUnavailable: the database cannot be used now.
+    """
+    async with contextlib.AsyncExitStack() as rooms:
+        journal, shipping = await rooms.enter_async_context(
+            ledger(post.journal, settings.database, patience=post.patience)
+        )
+        world = World(database)
+        await rooms.enter_async_context(_repeated(REFRESH_EVERY, world.refresh))
+        rooms.push_async_callback(world.note_uses)
+        await rooms.enter_async_context(_repeated(NOTE_USES_EVERY, world.note_uses))
+        turn = Turn(journal, asyncio.get_running_loop().call_soon)
+        rooms.callback(turn.close)
+        plane = data_plane.build(
+            settings, providers, snapshot=lambda: world.snapshot, used=world.used, turn=turn, counts=post.counts
+        )
+        rooms.callback(plane.close)
+        plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipping)
+
+        def decided() -> Iterable[tuple[tuple[str, str, str], int]]:
+            return plane.limits.decisions.items()
+
+        metrics = _metrics_route(post.metrics or _alone(plane))
+        app = create_app(
+            Dependencies(
+                database=database,
+                snapshot=lambda: world.snapshot,
+                ready=lambda: _ready(plane, journal),
+                clock=time,
+                external_url=lambda: post.url,
+                limits=overload.limits_present(rules_of(settings), post.counts, decided),
+                breakers=overload.Breakers(plane.guards),
+                stranger=plane.stranger,
+            )
+        )
+        config = uvicorn.Config(
+            app,
+            http=serving(plane.gateway),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=CLOSE_AT_STOP,
+            ssl_certfile=settings.tls_cert_file,
+            ssl_keyfile=settings.tls_key_file,
+        )
+        if post.metrics_door is None:
+            app.router.routes.append(metrics)
+        else:
+            await rooms.enter_async_context(metrics_server(post.metrics_door, Starlette(routes=[metrics])))
+        _load(config)
+        kind = Worker if post.worker else Server
+        yield Process(kind(config, plane, journal, drain_timeout=settings.drain_timeout), world, plane)
+
+
+def _alone(plane: DataPlane) -> Callable[[], Awaitable[bytes]]:
+    async def own() -> bytes:
+        return plane.telemetry.exposition()
+
+    return own
+
+
+def _metrics_route(metrics: Callable[[], Awaitable[bytes]]) -> Route:
+    async def exposition(_: Request) -> Response:
+        return Response(await metrics(), headers={"content-type": PROMETHEUS_TEXT})
+
+    return Route("/metrics", exposition)
+
+
+@contextlib.asynccontextmanager
+async def _repeated(seconds: float, work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do something again and again while the block lasts."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception:  # noqa: BLE001 (whatever it is: the next time it may work, and the rest must go on)
+                _log.exception("what is done every %g s failed", seconds)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _load(config: uvicorn.Config) -> None:
+    """Read what the configuration names.
+
+    Raises:
+        CannotStart: certificate or key cannot be used.
+    """
+    try:
+        config.load()
+    except OSError as error:
+        names = f"--tls-cert-file {config.ssl_certfile} and --tls-key-file {config.ssl_keyfile}"
+        raise CannotStart(f"{names} cannot be used: {error.strerror or error}") from error
+
+
+def _ready(plane: DataPlane, journal: Journal) -> tuple[bool, dict[str, str]]:
+    """Whether calls should be sent here and, if not, why."""
+    reasons = {}
+    if plane.draining:
+        reasons["server"] = "shutting down"
+    if not journal.healthy:
+        reasons["journal"] = journal.problem
+    return not reasons, reasons

@@ -1,0 +1,56 @@
+"""The vendors' own headers about limits, which SDKs and people's scripts read; beside the standard's, never instead.
+
+Only of what the vendors limit, requests and tokens, and only when such a limit refused: then nothing remains for a call
+like that one.
+"""
+
+from datetime import UTC, datetime
+from math import ceil
+
+from aibridge.domain.errors import CallError
+
+_OPENAI = {
+    "requests": "requests",
+    "input-tokens": "tokens",
+    "output-tokens": "tokens",
+    "total-tokens": "tokens",
+}
+"""From a policy's unit to the word in OpenAI's reference ("Rate limits", "Rate limits in headers")."""
+
+_ANTHROPIC = {
+    "requests": "requests",
+    "input-tokens": "input-tokens",
+    "output-tokens": "output-tokens",
+    "total-tokens": "tokens",
+}
+"""From a policy's unit to the word in Anthropic's reference ("Rate limits", "Response headers")."""
+
+
+def openai_limit_headers(error: CallError) -> list[tuple[str, str]]:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; a reset is in seconds from now, as in `1.234s`."""
+    policy, rejection = next(iter(error.policies), None), error.rejection
+    kind = _OPENAI.get(policy.unit) if policy is not None else None
+    if policy is None or kind is None or rejection is None:
+        return []
+    return [
+        (f"x-ratelimit-limit-{kind}", str(policy.quota)),
+        (f"x-ratelimit-remaining-{kind}", "0"),
+        (f"x-ratelimit-reset-{kind}", f"{ceil(rejection.retry_after * 1000) / 1000:.3f}s"),
+    ]
+
+
+def anthropic_limit_headers(error: CallError, now: float) -> list[tuple[str, str]]:
+    """`anthropic-ratelimit-{requests,tokens,…}-{limit,remaining,reset}`; a reset is an instant (RFC 3339).
+
+    `now` is the wall time in UTC seconds.
+    """
+    policy, rejection = next(iter(error.policies), None), error.rejection
+    kind = _ANTHROPIC.get(policy.unit) if policy is not None else None
+    if policy is None or kind is None or rejection is None:
+        return []
+    reset = datetime.fromtimestamp(ceil(now + rejection.retry_after), UTC)
+    return [
+        (f"anthropic-ratelimit-{kind}-limit", str(policy.quota)),
+        (f"anthropic-ratelimit-{kind}-remaining", "0"),
+        (f"anthropic-ratelimit-{kind}-reset", f"{reset:%Y-%m-%dT%H:%M:%SZ}"),
+    ]

@@ -1,0 +1,163 @@
+"""The rules and their use as an owner and others see them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from control_driver import NOW, Control
+
+from aibridge.control.dependencies import LimitPresent, SubjectPresent
+from aibridge.domain.rule import Mode, Rule, Subject, Unit
+from aibridge.domain.token import MintedToken
+from aibridge.store import tokens, users
+from aibridge.store.database import Database
+
+PATH = "/api/v2/aibridge/limits"
+INSTANT = NOW * 1_000_000
+RULE = Rule(
+    name="spend",
+    unit=Unit.COST,
+    amount=5_000_000_000,
+    window=86400.0,
+    burst=1_000_000_000,
+    subject=Subject.USER,
+    only=("ann",),
+    provider="anthropic",
+    model="claude-*",
+    mode=Mode.SHADOW,
+    queue_timeout=2.5,
+    queue_size=7,
+)
+
+
+class Team(msgspec.Struct):
+    """An owner and a member, and what the gateway tells of its limits."""
+
+    control: Control
+    owner: MintedToken
+    member: MintedToken
+    second: MintedToken
+    """Another token of the member's."""
+    owner_id: str
+    member_id: str
+    present: list[LimitPresent]
+
+    def use(self, subject: Subject, **used: float) -> None:
+        """Say how much subjects use of a rule over `subject`s."""
+        rule = Rule(name=str(subject), unit=Unit.REQUESTS, amount=10, window=1.0, subject=subject)
+        subjects = [SubjectPresent(key=key, used=number) for key, number in used.items()]
+        self.present.append(LimitPresent(rule=rule, subjects=subjects, decisions={"admitted": 3}))
+
+    def seen(self, token: MintedToken) -> list[list[Any]]:
+        """Keys and numbers of the subjects of each rule."""
+        answer = self.control.call(PATH, token.text)
+        assert answer.status == 200, answer
+        return [[(use["key"], use["used"]) for use in rule["subjects"]] for rule in answer.json["results"]]
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    present: list[LimitPresent] = []
+
+    async def limits() -> Sequence[LimitPresent]:
+        return present
+
+    with closing(Database.open(f"sqlite:///{tmp_path}/aibridge.db")) as database:
+        owner = users.create(database, username="root", is_owner=True, now=INSTANT)
+        member = users.create(database, username="ann", now=INSTANT)
+        minted = [tokens.create(database, user_id=user.id, name="", now=INSTANT) for user in (owner, member, member)]
+        yield Team(
+            control=Control(database, limits=limits),
+            owner=minted[0],
+            member=minted[1],
+            second=minted[2],
+            owner_id=owner.id,
+            member_id=member.id,
+            present=present,
+        )
+
+
+def test_a_rule_is_told_with_all_its_fields_use_and_decisions(team: Team) -> None:
+    team.present.append(
+        LimitPresent(
+            rule=RULE,
+            subjects=[SubjectPresent(key="u1", used=12.5)],
+            decisions={"admitted": 40, "shadow_refused": 2},
+        )
+    )
+    answer = team.control.call(PATH, team.owner.text)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json == {
+        "count": 1,
+        "results": [
+            {
+                "name": "spend",
+                "unit": "cost",
+                "amount": 5_000_000_000,
+                "window": 86400.0,
+                "burst": 1_000_000_000,
+                "subject": "user",
+                "only": ["ann"],
+                "provider": "anthropic",
+                "model": "claude-*",
+                "mode": "shadow",
+                "queue_timeout": 2.5,
+                "queue_size": 7,
+                "subjects": [{"key": "u1", "used": 12.5}],
+                "decisions": {"admitted": 40, "shadow_refused": 2},
+            }
+        ],
+    }
+
+
+def test_no_field_of_a_rule_is_missing_from_its_view(team: Team) -> None:
+    team.present.append(LimitPresent(rule=RULE, subjects=[], decisions={}))
+    (told,) = team.control.call(PATH, team.owner.text).json["results"]
+    assert set(Rule.__struct_fields__) <= set(told)
+
+
+def test_an_owner_sees_every_subject_and_the_greediest_first(team: Team) -> None:
+    team.use(Subject.USER, x=1.0, y=3.0, z=2.0)
+    assert team.seen(team.owner) == [[("y", 3.0), ("z", 2.0), ("x", 1.0)]]
+
+
+def test_others_see_their_own_use_and_that_of_all_together(team: Team) -> None:
+    team.use(Subject.EVERYONE, **{"": 9.0})
+    team.use(Subject.USER, **{team.member_id: 4.0, team.owner_id: 5.0})
+    team.use(Subject.TOKEN, **{team.member.id: 1.0, team.second.id: 2.0, team.owner.id: 3.0, "gone": 7.0})
+    team.use(Subject.ORGANIZATION, default=6.0, other=8.0)
+    team.use(Subject.ADDRESS, **{"127.0.0.1": 1.0})
+    assert team.seen(team.member) == [
+        [("", 9.0)],
+        [(team.member_id, 4.0)],
+        [(team.second.id, 2.0), (team.member.id, 1.0)],
+        [("default", 6.0)],
+        [],
+    ]
+
+
+def test_only_owners_see_how_often_others_were_refused(team: Team) -> None:
+    team.use(Subject.USER)
+    (told,) = team.control.call(PATH, team.member.text).json["results"]
+    assert told["decisions"] is None
+    (told,) = team.control.call(PATH, team.owner.text).json["results"]
+    assert told["decisions"] == {"admitted": 3}
+
+
+def test_both_paths_are_one_listing(team: Team) -> None:
+    team.use(Subject.USER, x=1.0)
+    other = team.control.call("/api/v2/ai-gateway/limits", team.owner.text)
+    assert other.body == team.control.call(PATH, team.owner.text).body
+
+
+def test_strangers_see_nothing_and_nobody_writes(team: Team) -> None:
+    assert team.control.call(PATH).status == 401
+    assert team.control.call(PATH, team.owner.text, method="POST").status == 405
+
+
+def test_a_gateway_that_does_not_tell_has_no_such_route(tmp_path: Path) -> None:
+    with closing(Database.open(f"sqlite:///{tmp_path}/other.db")) as database:
+        assert Control(database).call(PATH).status == 404

@@ -1,0 +1,195 @@
+"""Who comes back too early is refused without asking anybody, and only where asking would have had the same answer."""
+
+from contextlib import suppress
+
+import pytest
+from engine_world import ADA, BOB, SIZE, World, caller, rule
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aibridge.domain.actor import Actor
+from aibridge.domain.errors import BudgetSpent, RateLimited, Refused
+from aibridge.domain.rule import Rule, Subject, Unit
+from aibridge.domain.usage import Usage
+from aibridge.limits import told
+from aibridge.limits.counts import Ask, Refusal
+from aibridge.limits.engine import Admission, Size
+
+MINE = rule("mine", subject=Subject.USER)
+SMALL = Size(model="m", body_bytes=0, max_output_tokens=1)
+
+
+def test_nothing_is_known_of_who_was_not_refused() -> None:
+    world = World([MINE])
+    world.admit()
+    assert world.check() is None
+
+
+def test_who_was_refused_is_refused_again_until_then_with_the_time_that_is_left() -> None:
+    world = World([MINE])
+    world.admit()
+    first = world.refusal()
+    world.now += 4.0
+    again = world.check()
+    assert isinstance(again, RateLimited)
+    assert (first.retry_after, again.retry_after) == (10.0, 6.0)
+    assert again.policies == first.policies
+    assert again.detail.endswith("the next one is admitted in 6.000 s.")
+    world.now += 6.0
+    assert world.check() is None
+    assert world.admits()
+
+
+def test_others_are_not_refused_with_them() -> None:
+    world = World([MINE, rule("all", amount=9)])
+    world.admit()
+    world.refusal()
+    other_token = caller(Actor(id="u1", username="ada", token_id="tokenC"))
+    for who in (caller(BOB), caller(provider="anthropic"), caller(passes_through=True), other_token):
+        assert world.check(who) is None
+    assert world.check(caller(address="203.0.113.9")) is not None
+
+
+def test_where_addresses_count_they_are_told_apart() -> None:
+    world = World([rule("a", subject=Subject.ADDRESS)])
+    for who in (caller(), caller(None, "203.0.113.9")):
+        world.admit(who)
+        world.refusal(who)
+        assert world.check(who) is not None
+    assert world.check(caller(ADA, "203.0.113.9")) is None
+    assert world.check(caller(None, "203.0.113.10")) is None
+
+
+def test_a_budget_stays_spent_at_the_door() -> None:
+    world = World([rule("day", Unit.TOTAL_TOKENS, 100, 86400.0)])
+    world.close(world.admit(caller(), SIZE), Usage(output_tokens=300))
+    world.refusal(caller(), SIZE)
+    assert isinstance(world.check(), BudgetSpent)
+
+
+def test_a_smaller_call_is_not_refused_for_a_larger_one() -> None:
+    world = World([rule("t", Unit.TOTAL_TOKENS, 100)])
+    world.admit(caller(), Size(model="m", body_bytes=0, max_output_tokens=50))
+    world.refusal(caller(), SIZE)
+    assert world.check() is None
+    assert not world.limits._refusals
+    assert world.admits(caller(), SMALL)
+
+
+def test_a_debt_is_known_until_the_smallest_call_would_be_admitted() -> None:
+    world = World([rule("t", Unit.TOTAL_TOKENS, 100)])
+    world.close(world.admit(caller(), SIZE), Usage(output_tokens=200))
+    beyond_the_burst = Size(model="m", body_bytes=0, max_output_tokens=1000)
+    assert world.refusal(caller(), beyond_the_burst).retry_after == pytest.approx(20.0)
+    world.now += 9.999
+    assert world.check() is not None
+    world.now += 0.002
+    assert world.check() is None
+
+
+def test_what_is_given_back_makes_it_forgotten() -> None:
+    world = World([MINE])
+    admission = world.admit()
+    world.refusal()
+    world.close(admission, counted=False)
+    assert world.check() is None
+    assert world.admits()
+
+
+def test_what_others_give_back_does_not() -> None:
+    world = World([MINE])
+    other = world.admit(caller(BOB))
+    world.admit()
+    world.refusal()
+    world.close(other, counted=False)
+    assert world.check() is not None
+
+
+def test_a_call_that_ends_as_expected_gives_nothing_back() -> None:
+    world = World([MINE, rule("held", Unit.CONCURRENT, 9)])
+    admission = world.admit()
+    world.refusal()
+    world.close(admission, Usage())
+    assert world.check() is not None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rule("m", model="m"),
+        rule("queue", Unit.CONCURRENT, 9, queue_timeout=1.0, queue_size=9),
+        rule("slots", Unit.CONCURRENT, 1),
+    ],
+    ids=["a rule for some models", "a queue", "no place left"],
+)
+def test_a_wait_that_is_not_certain_is_not_remembered(other: Rule) -> None:
+    world = World([MINE, other])
+    world.admit(caller(), SIZE)
+    world.refusal(caller(), SIZE)
+    world.now += 1.0
+    world.admits(caller(), SIZE)
+    assert len(world.counts.asked) == 3
+    assert not world.limits._refusals
+
+
+def test_all_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "MOST", 2)
+    world = World([MINE])
+    names = ("a", "b", "c")
+    for name in names:
+        who = caller(Actor(id=name, username=name, token_id=name))
+        world.admit(who)
+        world.refusal(who)
+    known = [world.check(caller(Actor(id=name, username=name, token_id=name))) is not None for name in names]
+    assert known == [False, False, True]
+
+
+RULES = st.lists(
+    st.sampled_from(
+        [
+            rule("calls", amount=2, window=1.0, subject=Subject.USER),
+            rule("burst", amount=2, window=2.0, burst=3, subject=Subject.ORGANIZATION),
+            rule("t", Unit.TOTAL_TOKENS, 100, 3.0, subject=Subject.TOKEN),
+            rule("o", Unit.OUTPUT_TOKENS, 90, 5.0, burst=150),
+            rule("slots", Unit.CONCURRENT, 2),
+            rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER),
+            rule("m", amount=1, window=4.0, model="m"),
+        ]
+    ),
+    unique_by=lambda limit: limit.name,
+    min_size=1,
+)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([ADA, BOB]),
+        st.sampled_from(["admit", "admit", "admit", "close", "give back"]),
+        st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+        st.sampled_from([SIZE, SMALL, Size(model="o", body_bytes=400, max_output_tokens=0)]),
+        st.integers(0, 400),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rules=RULES, steps=STEPS)
+def test_who_is_refused_at_the_door_would_be_refused_anyway(
+    rules: list[Rule], steps: list[tuple[Actor, str, float, Size, int]]
+) -> None:
+    world = World(rules)
+    admissions = list[Admission]()
+    for actor, step, pause, size, used in steps:
+        world.now += pause
+        if step != "admit":
+            if admissions:
+                world.close(admissions.pop(), Usage(output_tokens=used), counted=step == "close")
+        elif world.check(caller(actor)) is not None:
+            asks = tuple(
+                Ask(place, key, 0.0 if limit.weighed else 1.0)
+                for place, limit in enumerate(rules)
+                if limit.model == "*" and (key := world.limits._lines[place].key(caller(actor))) is not None
+            )
+            assert isinstance(world.counts.try_take(asks, world.now), Refusal)
+        else:
+            with suppress(Refused):
+                admissions.append(world.admit(caller(actor), size))

@@ -1,0 +1,371 @@
+"""Redis as a place that counts, over a real server."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvloop
+
+from aibridge.domain.rule import Mode, Rule, Subject, Unit
+from aibridge.limits.counts import Ask, Counts, Held, Place, Present, Refusal
+from aibridge.limits.redis import LEASE, Redis
+from aibridge.overload.outcome import Outcome
+from tests.limits.valkey_server import ValkeyServer, running, until
+
+HELD = Rule(name="held", unit=Unit.CONCURRENT, amount=2)
+CALLS = Rule(name="calls", unit=Unit.REQUESTS, amount=3, window=60.0, subject=Subject.USER)
+TOKENS = Rule(name="tokens", unit=Unit.TOTAL_TOKENS, amount=1000, window=3600.0)
+QUEUED = Rule(name="queued", unit=Unit.CONCURRENT, amount=1, queue_timeout=2.0, queue_size=10)
+LEASES = "{aibridge}:concurrent:held:%s:"
+
+
+@pytest.fixture(scope="module")
+def running_server() -> Iterator[ValkeyServer]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: ValkeyServer) -> ValkeyServer:
+    running_server.say("FLUSHALL")
+    return running_server
+
+
+@asynccontextmanager
+async def replicas(server: ValkeyServer, *rules: Rule, number: int = 1) -> AsyncIterator[list[Redis]]:
+    made = [await Redis.connect(server.url, rules) for _ in range(number)]
+    try:
+        yield made
+    finally:
+        for counts in made:
+            await counts.close()
+
+
+async def held(counts: Counts, *asks: Ask, place: Place | None = None) -> Held:
+    answer = await counts.take(asks, place)
+    assert isinstance(answer, Held), answer
+    return answer
+
+
+async def refused(counts: Counts, *asks: Ask, place: Place | None = None) -> Refusal:
+    answer = await counts.take(asks, place)
+    assert isinstance(answer, Refusal), answer
+    return answer
+
+
+def give_back(counts: Counts, one: Held, *costs: float) -> None:
+    counts.settle(one, costs or (1.0,) * len(one.asks), Outcome.SUCCESS)
+
+
+async def used(counts: Counts) -> dict[tuple[int, str], float]:
+    return {(present.rule, present.key): present.used for present in await counts.present(100)}
+
+
+def test_what_is_refused_takes_nothing_and_says_who_refused_and_for_how_long(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, TOKENS, CALLS, HELD) as (counts,):
+            asks = Ask(0, "", 10.0), Ask(1, "ann"), Ask(2, "")
+            first, second = await held(counts, *asks), await held(counts, *asks)
+            refusal = await refused(counts, *asks)
+            assert (refusal.rule, refusal.key, refusal.used) == (2, "", 2.0)
+            assert 0.0 < refusal.retry_after <= 2.0
+            assert await used(counts) == {(0, ""): pytest.approx(20.0, abs=0.1), (1, "ann"): 2.0, (2, ""): 2.0}
+            give_back(counts, first)
+            third = await held(counts, *asks)
+            give_back(counts, second)
+            refusal = await refused(counts, *asks)
+            assert (refusal.rule, refusal.key, refusal.used) == (1, "ann", 3.0)
+            assert 59.0 < refusal.retry_after < 60.0
+            give_back(counts, third)
+            assert [ask.key for ask in third.asks] == ["", "ann", ""]
+
+    uvloop.run(scenario())
+
+
+def test_replicas_share_one_count(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, HELD, number=2) as (here, there):
+            first = await held(here, Ask(0, ""))
+            await held(there, Ask(0, ""))
+            assert (await refused(there, Ask(0, ""))).used == 2.0
+            give_back(here, first)
+            await asyncio.sleep(0.02)
+            await held(there, Ask(0, ""))
+            assert (await used(here)) == {(0, ""): 2.0}
+
+    uvloop.run(scenario())
+
+
+def test_a_refused_call_that_waits_as_it_was_told_is_admitted(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        rule = Rule(name="fast", unit=Unit.REQUESTS, amount=1, window=0.1)
+        async with replicas(server, rule) as (counts,):
+            for _ in range(5):
+                await held(counts, Ask(0, ""))
+                await asyncio.sleep((await refused(counts, Ask(0, ""))).retry_after)
+
+    uvloop.run(scenario())
+
+
+def test_what_was_weighed_is_corrected_and_an_estimate_above_the_burst_is_clamped(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, TOKENS) as (counts,):
+            big = await held(counts, Ask(0, "", 5000.0))
+            assert big.asks == (Ask(0, "", 1000.0),)
+            await refused(counts, Ask(0, "", 1.0))
+            give_back(counts, big, 300.0)
+            small = await held(counts, Ask(0, "", 600.0))
+            assert (await used(counts))[0, ""] == pytest.approx(900.0, abs=1.0)
+            give_back(counts, small, 1600.0)
+            await refused(counts, Ask(0, "", 1.0))
+            assert (await used(counts))[0, ""] == pytest.approx(1900.0, abs=1.0)
+
+    uvloop.run(scenario())
+
+
+def test_shadows_are_reported_and_refuse_nothing(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        shadow = Rule(name="shadow", unit=Unit.CONCURRENT, amount=1, mode=Mode.SHADOW)
+        async with replicas(server, shadow, HELD) as (counts,):
+            first, second = [await held(counts, Ask(0, ""), Ask(1, "")) for _ in range(2)]
+            assert (first.shadows, second.shadows) == ((), (0,))
+            assert second.asks == (Ask(1, ""),)
+            give_back(counts, second)
+            give_back(counts, first)
+            assert counts.full(0, "") is None
+            assert await used(counts) == {}
+
+    uvloop.run(scenario())
+
+
+def test_settling_twice_gives_back_once(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, TOKENS) as (counts,):
+            one = await held(counts, Ask(0, "", 100.0))
+            give_back(counts, one, 50.0)
+            give_back(counts, one, 50.0)
+            assert (await used(counts))[0, ""] == pytest.approx(50.0, abs=1.0)
+
+    uvloop.run(scenario())
+
+
+def test_what_was_found_full_a_moment_ago_is_known_without_asking(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, HELD, QUEUED) as (counts,):
+            first, _ = [await held(counts, Ask(0, "")) for _ in range(2)]
+            assert counts.full(0, "") is None
+            await refused(counts, Ask(0, ""))
+            known = counts.full(0, "")
+            assert known is not None
+            assert (known.rule, known.used) == (0, 2.0)
+            give_back(counts, first)
+            assert counts.full(0, "") is None
+            await held(counts, Ask(0, ""))
+            await refused(counts, Ask(0, ""))
+            await asyncio.sleep(0.011)
+            assert counts.full(0, "") is None, "another replica may have given back"
+            await held(counts, Ask(1, ""))
+            await refused(counts, Ask(1, ""))
+            assert counts.full(1, "") is None, "there is a queue"
+
+    uvloop.run(scenario())
+
+
+def test_only_those_who_use_most_are_shown(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, CALLS, HELD) as (counts,):
+            for user in ("ann", "bob", "bob", "cat", "cat", "cat"):
+                one = await held(counts, Ask(0, user), Ask(1, user))
+                give_back(counts, one)
+            assert await counts.present(2) == [Present(0, "cat", 3.0), Present(0, "bob", 2.0)]
+
+    uvloop.run(scenario())
+
+
+def test_a_take_that_is_cancelled_anywhere_holds_nothing_and_crosses_no_replies(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        rules = Rule(name="held", unit=Unit.CONCURRENT, amount=1000), TOKENS, CALLS
+        async with replicas(server, *rules) as (counts,):
+            for number in range(500):
+                asks = Ask(0, ""), Ask(1, "", 1.0), Ask(2, f"user-{number % 7}")
+                taking = asyncio.create_task(counts.take(asks))
+                for _ in range(number % 9):
+                    await asyncio.sleep(0)
+                if number % 3 == 0:
+                    await asyncio.sleep(number % 50 * 1e-5)
+                if taking.done():
+                    answer = taking.result()
+                    if isinstance(answer, Held):
+                        counts.settle(answer, (0.0, 0.0, 0.0), Outcome.IGNORED)
+                taking.cancel()
+            await asyncio.sleep(0.1)
+            assert await used(counts) == {}
+            assert server.number("ZCARD", LEASES % "held") == 0
+            takes = [counts.take((Ask(2, f"later-{number}"),)) for number in range(200)]
+            for number, answer in enumerate(await asyncio.gather(*takes)):
+                assert isinstance(answer, Held)
+                assert answer.asks == (Ask(2, f"later-{number}"),)
+            assert counts.healthy
+
+    uvloop.run(scenario())
+
+
+def test_calls_of_one_turn_share_a_request(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, TOKENS) as (counts,):
+            before = commands(server)
+            await asyncio.gather(*(held(counts, Ask(0, "", 1.0)) for _ in range(50)))
+            assert commands(server) - before <= 3
+
+    uvloop.run(scenario())
+
+
+def commands(server: ValkeyServer) -> int:
+    return int(server.say("INFO", "commandstats").split(b"cmdstat_evalsha:calls=")[1].split(b",")[0])
+
+
+def test_a_newcomer_waits_for_what_this_replica_gives_back(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, QUEUED) as (counts,):
+            first = await held(counts, Ask(0, ""), place=Place("ann"))
+            waiting = asyncio.create_task(held(counts, Ask(0, ""), place=Place("bob")))
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            give_back(counts, first)
+            second = await waiting
+            assert time.monotonic() - began < 0.05
+            assert 0.05 <= second.waited < 0.15
+            give_back(counts, second)
+
+    uvloop.run(scenario())
+
+
+def test_what_another_replica_gives_back_is_found_within_some_turns(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, QUEUED, number=2) as (here, there):
+            first = await held(here, Ask(0, ""))
+            waiting = asyncio.create_task(held(there, Ask(0, ""), place=Place("bob")))
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            give_back(here, first)
+            await waiting
+            assert time.monotonic() - began < 0.2
+
+    uvloop.run(scenario())
+
+
+def test_who_used_less_goes_first_and_nobody_overtakes_those_who_wait(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        order: list[str] = []
+        async with replicas(server, QUEUED) as (counts,):
+
+            async def call(user: str) -> None:
+                one = await held(counts, Ask(0, ""), place=Place(user))
+                order.append(user)
+                await asyncio.sleep(0)
+                give_back(counts, one)
+
+            first = await held(counts, Ask(0, ""), place=Place("hog"))
+            calls = [asyncio.create_task(call(user)) for user in ("hog", "hog", "hog", "mouse", "mouse")]
+            await asyncio.sleep(0.05)
+            give_back(counts, first)
+            calls.append(asyncio.create_task(call("late")))
+            await asyncio.gather(*calls)
+        assert order == ["hog", "mouse", "late", "hog", "mouse", "hog"]
+
+    uvloop.run(scenario())
+
+
+def test_a_wait_ends_with_the_queue_timeout_and_says_how_long_it_was(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        rule = Rule(name="queued", unit=Unit.CONCURRENT, amount=1, queue_timeout=0.1, queue_size=1)
+        async with replicas(server, rule) as (counts,):
+            await held(counts, Ask(0, ""))
+            waiting = [asyncio.create_task(refused(counts, Ask(0, ""), place=Place("ann"))) for _ in range(4)]
+            waits = sorted(refusal.waited for refusal in await asyncio.gather(*waiting))
+            assert waits[0] < 0.05, "no room in the queue"
+            assert 0.1 <= waits[-1] < 0.2
+            refusal = await waiting[0]
+            assert (refusal.rule, refusal.used) == (0, 1.0)
+            assert refusal.retry_after > 0.0
+            assert counts.waiting == 0
+
+    uvloop.run(scenario())
+
+
+def test_a_waiter_that_is_cancelled_leaves_no_trace(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, QUEUED) as (counts,):
+            for pause in (0.0, 0.001, 0.01, 0.03):
+                first = await held(counts, Ask(0, ""))
+                waiting = [asyncio.create_task(counts.take((Ask(0, ""),), Place("ann"))) for _ in range(3)]
+                await asyncio.sleep(0.005)
+                give_back(counts, first)
+                await asyncio.sleep(pause)
+                for one in waiting:
+                    if one.done() and isinstance(answer := one.result(), Held):
+                        give_back(counts, answer)
+                    one.cancel()
+                await until(lambda: server.number("ZCARD", LEASES % "queued") == 0, within=1.0)
+                assert counts.waiting == 0
+
+    uvloop.run(scenario())
+
+
+def test_who_lacks_something_else_by_its_turn_is_told_at_once(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        other = Rule(name="other", unit=Unit.CONCURRENT, amount=1, queue_timeout=2.0, queue_size=10)
+        async with replicas(server, QUEUED, CALLS, other) as (counts,):
+            first = await held(counts, Ask(0, ""))
+            waiting = asyncio.create_task(refused(counts, Ask(0, ""), Ask(1, "ann"), place=Place("ann")))
+            moving = asyncio.create_task(held(counts, Ask(0, ""), Ask(2, ""), place=Place("bob")))
+            await asyncio.sleep(0.02)
+            taken = await held(counts, Ask(2, ""))
+            for _ in range(3):
+                await held(counts, Ask(1, "ann"))
+            give_back(counts, first)
+            assert (await waiting).rule == 1
+            await asyncio.sleep(0.05)
+            assert not moving.done()
+            give_back(counts, taken)
+            give_back(counts, await moving)
+
+    uvloop.run(scenario())
+
+
+def test_closing_gives_everything_back(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        counts = await Redis.connect(server.url, [HELD, QUEUED])
+        for _ in range(2):
+            await held(counts, Ask(0, ""))
+        one = await held(counts, Ask(1, ""))
+        waiting = asyncio.create_task(refused(counts, Ask(1, ""), place=Place("ann")))
+        asking = asyncio.create_task(counts.take((Ask(0, "x"),)))
+        await asyncio.sleep(0)
+        await counts.close()
+        await waiting
+        await asking
+        assert server.number("ZCARD", LEASES % "held") == 0
+        assert server.number("EXISTS", "{aibridge}:replicas") == 0
+        give_back(counts, one)
+        assert not counts.healthy
+
+    uvloop.run(scenario())
+
+
+def test_a_dead_replica_is_forgotten_in_twelve_seconds() -> None:
+    assert LEASE == 12.0
+
+
+def test_without_the_client_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aibridge.limits.redis_link", None)
+    with pytest.raises(ImportError, match=r"pip install 'aibridge\[valkey\]'"):
+        uvloop.run(Redis.connect("redis://127.0.0.1", []))
+
+
+def test_a_url_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="URL"):
+        uvloop.run(Redis.connect("http://127.0.0.1", []))

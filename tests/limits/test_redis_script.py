@@ -1,0 +1,241 @@
+"""The script counts as one process does. A real server runs it; only its clock is replaced, to be in control of it.
+
+The models here live on microseconds, as the script does, so that no rounding is in the way.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import valkey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aibridge.domain.rule import Mode, Rule, Unit
+from aibridge.limits.counts import Ask
+from aibridge.limits.redis_script import (
+    SCRIPT,
+    Answer,
+    Decision,
+    Request,
+    Settled,
+    Words,
+    decode,
+    encode,
+    leases,
+    settled,
+)
+from aibridge.overload.rate import PLACES, ExactWindow, Gcra
+from tests.limits.valkey_server import running
+
+CLOCK = "local now = time[1] * 1000000 + time[2]"
+START = 1_800_000_000_000_000
+LEASE = 12_000_000
+
+few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+class Clocked:
+    """A server that counts by the microseconds it is told."""
+
+    def __init__(self, client: Any) -> None:
+        assert SCRIPT.count(CLOCK) == 1
+        self.client = client
+        self.digest = client.script_load(SCRIPT.replace(CLOCK, "local now = tonumber(ARGV[2])"))
+
+    def ask(self, now: int, request: Request) -> Answer:
+        reply = self.client.evalsha(self.digest, 0, encode(request), str(now))
+        assert isinstance(reply, bytes)
+        return decode(reply)
+
+    def take(self, now: int, words: Words, *asks: Ask, lease: str = "r:1") -> Decision:
+        return self.ask(now, said(takes=[words.asks(asks, lease)])).decisions[0]
+
+    def settle(self, now: int, entries: list[Settled]) -> None:
+        self.ask(now, said(settles=entries))
+
+
+def said(**parts: object) -> Request:
+    return Request(prefix="{t}:", replica="r", lease=LEASE, seen=0, **{"beat": False, **parts})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with running() as server:
+        client: Any = valkey.Valkey(unix_socket_path=str(server.socket))
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def clocked(client: Any) -> Clocked:
+    client.flushall()
+    return Clocked(client)
+
+
+def words_of(*rules: Rule) -> Words:
+    return Words(rules, "t")
+
+
+def per_window(amount: int, window: float = 1.0, **more: object) -> Rule:
+    return Rule(name="calls", unit=Unit.REQUESTS, amount=amount, window=window, **more)  # type: ignore[arg-type]
+
+
+@few
+@given(st.integers(1, 12), st.lists(st.integers(0, 600_000), max_size=40))
+def test_the_window_decides_as_that_of_one_process(clocked: Clocked, amount: int, steps: list[int]) -> None:
+    clocked.client.flushall()
+    words, model, now = words_of(per_window(amount)), ExactWindow(amount, 1e6), 0
+    for step in steps:
+        now += step
+        decision = clocked.take(START + now, words, Ask(0, ""))
+        expected = model.take(now)
+        assert bool(decision.refused) == (expected is not None)
+        if expected is not None:
+            assert decision.refused[0][2] == expected.retry_after
+        read = clocked.ask(START + now, said(reads=[words.read(0, "")]))
+        assert read.used == [model.used(now)]
+
+
+def test_above_the_places_calls_share_them_as_in_one_process(clocked: Clocked) -> None:
+    amount = 2 * PLACES + 1
+    words, model = words_of(per_window(amount)), ExactWindow(amount, 1e6)
+    for step in range(300):
+        now = step * 10_000
+        requests = said(takes=[words.asks((Ask(0, ""),), "")] * 100)
+        admitted = sum(not decision.refused for decision in clocked.ask(START + now, requests).decisions)
+        assert admitted == sum(model.take(now) is None for _ in range(100))
+    assert clocked.client.llen("{t}:requests:window:calls:") <= PLACES
+
+
+@few
+@given(
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.lists(st.tuples(st.integers(0, 900_000), st.integers(0, 25), st.none() | st.integers(0, 40)), max_size=40),
+)
+def test_what_is_weighed_flows_as_in_one_process(
+    clocked: Clocked, amount: int, burst: int, steps: list[tuple[int, int, int | None]]
+) -> None:
+    clocked.client.flushall()
+    rule = Rule(name="tokens", unit=Unit.TOTAL_TOKENS, amount=amount, window=1.0, burst=burst)
+    words, model, now = words_of(rule), Gcra(amount / 1e6, burst, "tokens"), 0
+    for step, cost, true_cost in steps:
+        now += step
+        ask = Ask(0, "", float(cost))
+        decision = clocked.take(START + now, words, ask)
+        taken = min(cost, burst)
+        wait = model.wait(now, taken)
+        if not 0.0 < wait < 2.0:  # the server rounds up to whole microseconds
+            assert bool(decision.refused) == (wait > 0.0)
+        if decision.refused:
+            assert decision.refused[0][2] == pytest.approx(wait, abs=2.0)
+            continue
+        model.settle(now, taken)  # which takes it, also where it was refused by a hair
+        if true_cost is not None:
+            clocked.settle(START + now, settled(words.asks((ask,), ""), [float(true_cost)], decision.at))
+            if true_cost != taken:
+                model.settle(now, true_cost - taken)
+
+
+def test_all_is_taken_or_nothing(clocked: Clocked) -> None:
+    rules = [Rule(name=f"rule-{number}", unit=Unit.REQUESTS, amount=1000, window=60.0) for number in range(3)]
+    words = words_of(*rules, Rule(name="held", unit=Unit.CONCURRENT, amount=1))
+    asks = tuple(Ask(number, "") for number in range(4))
+    assert not clocked.take(START, words, *asks).refused
+    for number in range(500):
+        assert clocked.take(START + number, words, *asks, lease=f"r:{number}").refused == ((3, 1.0, 0.0),)
+    reads = [words.read(number, "") for number in range(4)]
+    assert clocked.ask(START + 1000, said(reads=reads)).used == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_all_that_refuse_are_named(clocked: Clocked) -> None:
+    words = words_of(per_window(1, 1.0), Rule(name="slow", unit=Unit.REQUESTS, amount=1, window=9.0))
+    clocked.take(START, words, Ask(0, ""), Ask(1, ""))
+    refused = clocked.take(START + 500_000, words, Ask(0, ""), Ask(1, "")).refused
+    assert refused == ((0, 1.0, 500_000.0), (1, 1.0, 8_500_000.0))
+
+
+def test_a_shadow_never_refuses_and_counts_where_it_admits(clocked: Clocked) -> None:
+    words = words_of(per_window(5), Rule(name="shadow", unit=Unit.REQUESTS, amount=1, window=1.0, mode=Mode.SHADOW))
+    asks = Ask(0, ""), Ask(1, "")
+    assert clocked.take(START, words, *asks).shadows == ()
+    assert clocked.take(START + 1, words, *asks).shadows == (1,)
+    assert clocked.ask(START + 2, said(reads=[words.read(0, ""), words.read(1, "")])).used == [2.0, 1.0]
+
+
+def test_a_lease_ends_unless_it_is_renewed(clocked: Clocked) -> None:
+    words = words_of(Rule(name="held", unit=Unit.CONCURRENT, amount=2))
+    kept, lost = words.asks((Ask(0, ""),), "r:1"), words.asks((Ask(0, ""),), "r:2")
+    clocked.ask(START, said(takes=[kept, lost]))
+    assert clocked.take(START + LEASE - 1, words, Ask(0, ""), lease="r:3").refused
+    clocked.ask(START + LEASE - 1, said(leases=leases(kept)))
+    assert not clocked.take(START + LEASE, words, Ask(0, ""), lease="r:3").refused
+    assert clocked.take(START + LEASE, words, Ask(0, ""), lease="r:4").refused
+
+
+def test_what_is_given_back_twice_counts_once(clocked: Clocked) -> None:
+    words = words_of(Rule(name="held", unit=Unit.CONCURRENT, amount=2))
+    first, second = words.asks((Ask(0, ""),), "r:1"), words.asks((Ask(0, ""),), "r:2")
+    clocked.ask(START, said(takes=[first, second]))
+    clocked.settle(START, settled(first, [1.0], START) * 2)
+    assert clocked.ask(START, said(reads=[words.read(0, "")])).used == [1.0]
+
+
+def test_a_call_that_did_not_count_leaves_the_window(clocked: Clocked) -> None:
+    words = words_of(per_window(2))
+    first = clocked.take(START, words, Ask(0, ""))
+    clocked.take(START + 10, words, Ask(0, ""))
+    clocked.settle(START + 20, settled(words.asks((Ask(0, ""),), ""), [0.0], first.at))
+    assert not clocked.take(START + 30, words, Ask(0, "")).refused
+    assert clocked.take(START + 40, words, Ask(0, "")).refused == ((0, 2.0, 999_970.0),)
+
+
+def test_what_was_spent_meanwhile_counts_from_when_it_was(clocked: Clocked) -> None:
+    words = words_of(per_window(3), Rule(name="tokens", unit=Unit.COST, amount=10, window=1.0))
+    spent = words.asks((Ask(0, ""), Ask(1, "", 10.0)), "")
+    charges = [(age, word) for age in (2_000_000.0, 900_000.0, 100_000.0) for word in spent]
+    clocked.ask(START, said(charges=charges))
+    # Of tokens: 10 two seconds ago are refilled, then 10, of which 8 are back when 10 more are spent, then 1.
+    assert clocked.ask(START, said(reads=[words.read(0, ""), words.read(1, "")])).used == [2.0, pytest.approx(11.0)]
+
+
+def test_a_clock_that_steps_back_does_not_refuse_for_longer_than_the_limit_lasts(clocked: Clocked) -> None:
+    words = words_of(per_window(1), Rule(name="tokens", unit=Unit.COST, amount=10, window=1.0))
+    asks = Ask(0, ""), Ask(1, "", 10.0)
+    clocked.take(START, words, *asks)
+    hour = 3_600_000_000
+    for now in range(START - hour, START - hour + 1_100_000, 100_000):
+        admitted = not clocked.take(now, words, *asks).refused
+    assert admitted
+
+
+def test_a_limit_that_is_lowered_holds_at_once(clocked: Clocked) -> None:
+    for number in range(10):
+        clocked.take(START + number, words_of(per_window(10)), Ask(0, ""))
+    lower = words_of(per_window(3))
+    assert clocked.take(START + 10, lower, Ask(0, "")).refused == ((0, 3.0, 999_997.0),)
+    assert not clocked.take(START + 1_000_007, lower, Ask(0, "")).refused
+    assert clocked.take(START + 1_000_007, lower, Ask(0, "")).refused
+
+
+def test_every_key_ends_by_itself(clocked: Clocked) -> None:
+    held = Rule(name="held", unit=Unit.CONCURRENT, amount=2)
+    words = words_of(per_window(3), held, Rule(name="cost", unit=Unit.COST, amount=9, window=1.0))
+    clocked.ask(
+        START,
+        said(beat=True, trips=[("breaker", 1e6)], takes=[words.asks((Ask(0, ""), Ask(1, ""), Ask(2, "")), "r:1")]),
+    )
+    keys = clocked.client.keys("*")
+    assert isinstance(keys, list)
+    assert len(keys) == 6
+    assert all(key.startswith(b"{t}:") and 0 < int(clocked.client.pttl(key)) <= 86_400_000 for key in keys)
+
+
+def test_the_living_are_counted_and_a_newcomer_is_told_so(clocked: Clocked) -> None:
+    assert clocked.ask(START, said(beat=True)).fresh
+    again = clocked.ask(START + 1, said(beat=True))
+    assert (again.alive, again.fresh) == (1, False)
+    other = Request(prefix="{t}:", replica="s", lease=LEASE, seen=0, beat=True)
+    assert clocked.ask(START + 2, other).alive == 2
+    assert clocked.ask(START + 2 + LEASE, said(beat=True)).alive == 1

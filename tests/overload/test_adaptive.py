@@ -1,0 +1,317 @@
+"""`AdaptiveLimiter`: grows while it is used, gives way to refusals and to late first bytes, and to nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aibridge.overload.adaptive import LONGEST_ROUND, ROUND, ROUNDS, AdaptiveLimiter, AdaptiveRule
+from aibridge.overload.concurrency import Permit
+from aibridge.overload.outcome import Outcome, Rejection
+
+outcomes = st.sampled_from(list(Outcome))
+
+
+def limiter(**rule: float) -> AdaptiveLimiter:
+    return AdaptiveLimiter(AdaptiveRule(**rule), "upstream")  # type: ignore[arg-type]
+
+
+def entered(limiter: AdaptiveLimiter, now: float) -> Permit:
+    permit = limiter.enter(now)
+    assert isinstance(permit, Permit)
+    return permit
+
+
+def filled(limiter: AdaptiveLimiter, now: float) -> list[Permit]:
+    """As many permits as there are."""
+    return [entered(limiter, now) for _ in range(limiter.limit - limiter.in_flight)]
+
+
+def succeed(limiter: AdaptiveLimiter, permit: Permit, now: float) -> int:
+    limiter.leave(permit, Outcome.SUCCESS, now)
+    return limiter.limit
+
+
+def refuse(limiter: AdaptiveLimiter, permit: Permit, now: float) -> int:
+    limiter.leave(permit, Outcome.FAILURE, now, overloaded=True)
+    return limiter.limit
+
+
+def hear(limiter: AdaptiveLimiter, first_byte: float, now: float) -> int:
+    """A round of first bytes of calls sent at full use. The first of them lets the limit grow, if it may."""
+    permits = filled(limiter, now)
+    for _ in range(ROUND):
+        limiter.answered(permits[0], first_byte, now)
+    for permit in permits:
+        limiter.leave(permit, Outcome.IGNORED, now)
+    return limiter.limit
+
+
+def test_a_permit_is_given_up_to_the_limit_and_the_refusal_says_it() -> None:
+    upstream = limiter(initial=2)
+    filled(upstream, 0.0)
+    assert upstream.enter(0.0) == Rejection(limit="upstream", allowed=2, window=0.0, retry_after=0.0)
+    assert (upstream.limit, upstream.in_flight) == (2, 2)
+
+
+def test_the_limit_grows_once_per_window_and_by_more_each_time() -> None:
+    upstream = limiter(initial=20)
+    limits = []
+    for tenth in range(35):
+        now = tenth / 10
+        *_, last = filled(upstream, now)
+        limits.append(succeed(upstream, last, now))
+    assert limits[0] == 21
+    assert limits[9] == 21
+    assert limits[10] == 23
+    assert limits[20] == 26
+    assert limits[34] == 30
+
+
+def test_the_limit_does_not_grow_while_it_is_not_used() -> None:
+    upstream = limiter(initial=20)
+    for second in range(50):
+        permits = [entered(upstream, second) for _ in range(15)]
+        assert [succeed(upstream, permit, second + 0.5) for permit in permits] == [20] * 15
+
+
+def test_the_limit_grows_when_four_fifths_of_it_are_used() -> None:
+    upstream = limiter(initial=20)
+    permits = [entered(upstream, 0.0) for _ in range(16)]
+    assert succeed(upstream, permits[0], 1.0) == 21
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILURE, Outcome.IGNORED])
+def test_a_call_that_did_not_succeed_teaches_nothing(outcome: Outcome) -> None:
+    upstream = limiter(initial=20)
+    permits = filled(upstream, 0.0)
+    upstream.leave(permits[0], outcome, 5.0)
+    assert upstream.limit == 20
+
+
+def test_a_refusal_leaves_a_share_of_what_was_in_flight() -> None:
+    upstream = limiter(initial=100)
+    permits = [entered(upstream, 0.0) for _ in range(41)]
+    assert refuse(upstream, permits[0], 0.1) == 38
+
+
+def test_a_refusal_leaves_a_share_of_the_limit_when_more_is_in_flight() -> None:
+    upstream = limiter(initial=100)
+    permits = filled(upstream, 0.0)
+    assert refuse(upstream, permits.pop(), 0.1) == 94
+    assert upstream.in_flight == 99
+    while upstream.in_flight >= 94:
+        upstream.leave(permits.pop(), Outcome.IGNORED, 2.0)
+    late = entered(upstream, 2.0)
+    assert refuse(upstream, late, 2.0) == 88
+
+
+def test_refusals_of_calls_sent_before_a_cut_do_not_cut_again() -> None:
+    upstream = limiter(initial=100)
+    permits = filled(upstream, 0.0)
+    assert [refuse(upstream, permit, 0.1 + second) for second, permit in enumerate(permits)] == [94] * 100
+
+
+def test_refusals_cut_once_per_window() -> None:
+    upstream = limiter(initial=20, minimum=1)
+    assert refuse(upstream, filled(upstream, 0.0)[0], 0.0) == 18
+    for _ in range(19):
+        upstream.leave(Permit(upstream, 0.0), Outcome.IGNORED, 0.1)
+    for _ in range(50):
+        assert refuse(upstream, entered(upstream, 0.5), 0.99) == 18
+    assert refuse(upstream, entered(upstream, 1.0), 1.0) == 1
+
+
+def test_what_was_sent_before_a_cut_neither_grows_the_limit_nor_counts_as_a_first_byte() -> None:
+    upstream = limiter(initial=20)
+    before = filled(upstream, 0.0)
+    assert refuse(upstream, before.pop(), 1.0) == 18
+    for permit in before[:15]:
+        upstream.answered(permit, 60.0, 61.0)
+        assert succeed(upstream, permit, 61.0) == 18
+    after = filled(upstream, 61.0)[-1]
+    assert succeed(upstream, after, 62.0) == 19
+
+
+def test_after_a_cut_growth_is_careful_again() -> None:
+    upstream = limiter(initial=20)
+    for second in range(5):
+        succeed(upstream, filled(upstream, second)[-1], second)
+    assert upstream.limit == 35
+    assert refuse(upstream, filled(upstream, 5.0)[-1], 5.0) == 32
+    for permit in [Permit(upstream, 0.0) for _ in range(upstream.in_flight)]:
+        upstream.leave(permit, Outcome.IGNORED, 5.0)
+    assert succeed(upstream, filled(upstream, 6.0)[-1], 6.0) == 33
+
+
+def test_the_limit_stays_between_minimum_and_maximum() -> None:
+    upstream = limiter(initial=5, minimum=4, maximum=7)
+    for second in range(9):
+        succeed(upstream, filled(upstream, second)[-1], second)
+        upstream.leave(Permit(upstream, 0.0), Outcome.IGNORED, second)
+    assert upstream.limit == 7
+    for second in range(20, 29):
+        while upstream.in_flight:
+            upstream.leave(Permit(upstream, 0.0), Outcome.IGNORED, second)
+        refuse(upstream, entered(upstream, second), second)
+    assert upstream.limit == 4
+
+
+def test_total_latency_says_nothing() -> None:
+    upstream = limiter(initial=20)
+    limits = []
+    for hour in range(9):
+        permits = filled(upstream, hour * 3600.0)
+        limits += [succeed(upstream, permit, hour * 3600.0 + 3000.0) for permit in permits]
+    assert limits == sorted(limits)
+    assert limits[-1] > 50
+
+
+def test_late_first_bytes_cut_the_limit_gently() -> None:
+    upstream = limiter(initial=20)
+    assert hear(upstream, 0.3, 0.0) == 21
+    assert hear(upstream, 0.69, 10.0) == 23
+    assert hear(upstream, 0.71, 20.0) == 24  # of 26
+    assert hear(upstream, 0.71, 30.0) == 23
+
+
+def test_one_late_first_byte_among_prompt_ones_says_nothing() -> None:
+    upstream = limiter(initial=20)
+    hear(upstream, 0.3, 0.0)
+    permit = filled(upstream, 10.0)[-1]
+    for first_byte in [60.0] * (ROUND // 2) + [0.3] * (ROUND // 2 + 1):
+        upstream.answered(permit, first_byte, 10.0)
+    assert upstream.limit == 23
+
+
+def test_one_prompt_first_byte_does_not_make_the_others_late() -> None:
+    upstream = limiter(initial=20)
+    for second in range(0, 100, 10):
+        permit = filled(upstream, second)[-1]
+        before = upstream.limit
+        for first_byte in [0.001] + [3.0] * (ROUND - 1):
+            upstream.answered(permit, first_byte, second)
+        assert upstream.limit > before
+
+
+def test_late_first_bytes_at_little_use_stop_growth_but_cut_nothing() -> None:
+    upstream = limiter(initial=20)
+    hear(upstream, 0.3, 0.0)
+    permit = entered(upstream, 10.0)
+    for second in range(10, 20):
+        for _ in range(ROUND):
+            upstream.answered(permit, 5.0, second)
+    assert upstream.limit == 23
+    assert succeed(upstream, filled(upstream, 21.0)[-1], 21.0) == 23
+
+
+def test_prompt_first_bytes_end_a_slow_spell() -> None:
+    upstream = limiter(initial=20)
+    hear(upstream, 0.3, 0.0)
+    assert hear(upstream, 5.0, 10.0) == 21  # of 23
+    assert hear(upstream, 0.3, 20.0) == 22
+
+
+def test_what_stays_slow_although_half_the_limit_is_given_up_is_the_usual() -> None:
+    upstream = limiter(initial=100)
+    hear(upstream, 0.3, 0.0)
+    limits = [hear(upstream, 5.0, 10.0 * count) for count in range(1, 40)]
+    lowest = min(limits)
+    assert 45 <= lowest <= 50
+    assert limits[limits.index(lowest) + 2 :] == sorted(limits[limits.index(lowest) + 2 :])
+    assert limits[-1] > 101
+
+
+def test_a_limit_at_its_minimum_is_not_kept_there_by_slow_first_bytes() -> None:
+    upstream = limiter(initial=4, minimum=4)
+    hear(upstream, 0.3, 0.0)
+    limits = [hear(upstream, 5.0, 10.0 * count) for count in range(1, 20)]
+    assert min(limits) == 4
+    assert limits[-1] > 9
+
+
+def test_the_usual_first_byte_is_forgotten() -> None:
+    upstream = limiter(initial=20, maximum=20)
+    hear(upstream, 0.3, 0.0)
+    for count in range(1, ROUNDS + 1):
+        hear(upstream, 0.65, 10.0 * count)
+    assert hear(upstream, 1.3, 2000.0) == 20
+
+
+def test_rounds_are_at_least_a_window_long_and_keep_a_bounded_number_of_first_bytes() -> None:
+    upstream = limiter(initial=20)
+    hear(upstream, 0.3, 0.0)
+    permit = filled(upstream, 0.1)[-1]
+    for _ in range(LONGEST_ROUND):
+        upstream.answered(permit, 5.0, 0.1)
+    for _ in range(10 * LONGEST_ROUND):
+        upstream.answered(permit, 0.3, 0.9)
+    assert upstream.limit == 21
+    upstream.answered(permit, 0.3, 1.0)
+    assert upstream.limit == 19
+
+
+def test_a_first_byte_told_at_the_end_counts_too() -> None:
+    upstream = limiter(initial=20)
+    hear(upstream, 0.3, 0.0)
+    for permit in filled(upstream, 10.0)[:ROUND]:
+        upstream.leave(permit, Outcome.SUCCESS, 10.0, first_byte=5.0)
+    assert upstream.limit == 21  # grown by 2 with the first of them, then cut
+
+
+def test_a_permit_comes_back_once() -> None:
+    upstream = limiter()
+    permit = entered(upstream, 0.0)
+    refuse(upstream, permit, 0.0)
+    with pytest.raises(RuntimeError, match="this permit is not held"):
+        upstream.leave(permit, Outcome.FAILURE, 2.0, overloaded=True)
+    assert upstream.limit == 1
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["enter", "answer", "leave", "refuse"]), st.floats(-1.0, 5.0), st.integers(0, 99), outcomes
+        ),
+        max_size=200,
+    )
+)
+def test_any_interleaving_keeps_the_bounds_and_the_count(steps: list[tuple[str, float, int, Outcome]]) -> None:
+    upstream, held, now = limiter(initial=4, minimum=2, maximum=8), list[Permit](), 100.0
+    for step, gap, choice, outcome in steps:
+        now += gap
+        before = upstream.limit
+        if step == "enter":
+            answer = upstream.enter(now)
+            if isinstance(answer, Permit):
+                held.append(answer)
+                assert len(held) <= before
+            else:
+                assert len(held) >= answer.allowed == before
+        elif held and step == "answer":
+            upstream.answered(held[choice % len(held)], choice / 10.0, now)
+        elif held:
+            upstream.leave(held.pop(choice % len(held)), outcome, now, overloaded=step == "refuse")
+            assert step == "leave" or upstream.limit <= before
+        assert 2 <= upstream.limit <= 8
+        assert upstream.in_flight == len(held)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("minimum", 0),
+        ("initial", 1001),
+        ("initial", 0),
+        ("window", 0.0),
+        ("window", float("inf")),
+        ("growth", 0.0),
+        ("backoff", 1.0),
+        ("backoff", 0.0),
+        ("tolerance", 0.9),
+        ("slack", -0.1),
+        ("slack", float("nan")),
+    ],
+)
+def test_a_rule_names_a_value_that_is_not_allowed(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be .*, not {value}"):
+        limiter(**{field: value})

@@ -1,0 +1,293 @@
+"""What happens to shared limits when replicas die, and when the server is away, refuses, or forgets everything."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvloop
+
+from aibridge.domain.rule import Rule, Unit
+from aibridge.limits.counts import Ask, Held, Place, Refusal
+from aibridge.limits.redis import Redis
+from aibridge.overload.outcome import Outcome
+from tests.limits.valkey_server import ValkeyServer, running, until
+from tests.reliability.conftest import Told
+from tests.reliability.test_replicas import go, started
+
+RATE = Rule(name="rate", unit=Unit.REQUESTS, amount=100, window=1.0)
+HELD = Rule(name="held", unit=Unit.CONCURRENT, amount=20)
+HELD_KEY = "{aibridge}:concurrent:held:held:"
+
+
+@pytest.fixture
+def server() -> Iterator[ValkeyServer]:
+    with running() as server:
+        yield server
+
+
+@asynccontextmanager
+async def replicas(server: ValkeyServer, *rules: Rule, number: int = 2) -> AsyncIterator[list[Redis]]:
+    made = [await Redis.connect(server.url, rules) for _ in range(number)]
+    try:
+        await asyncio.sleep(0.6)  # until each has counted the others
+        yield made
+    finally:
+        for counts in made:
+            await counts.close()
+
+
+async def all_held(counts: Redis, ask: Ask, most: int) -> list[Held]:
+    """Take until refused."""
+    held = []
+    for _ in range(most):
+        answer = await counts.take((ask,))
+        if isinstance(answer, Refusal):
+            break
+        held.append(answer)
+    return held
+
+
+def give_back(counts: Redis, *held: Held) -> None:
+    for one in held:
+        counts.settle(one, (1.0,) * len(one.asks), Outcome.SUCCESS)
+
+
+def test_what_a_killed_replica_held_comes_back(server: ValkeyServer, scorecard: Told) -> None:
+    rule = Rule(name="held", unit=Unit.CONCURRENT, amount=200)
+    process = started("keep", server.url, rule)
+    go(process)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"kept\n"
+
+    async def scenario() -> float:
+        async with replicas(server, rule, number=1) as (counts,):
+            assert isinstance(await counts.take((Ask(0, ""),)), Refusal)
+            await asyncio.sleep(5.0)
+            assert isinstance(await counts.take((Ask(0, ""),)), Refusal), "what lives renews what it holds"
+            process.kill()
+            killed = time.monotonic()
+            while len(await all_held(counts, Ask(0, ""), 200)) < 200:
+                assert time.monotonic() < killed + 20.0
+                await asyncio.sleep(0.1)
+            return time.monotonic() - killed
+
+    try:
+        took = uvloop.run(scenario())
+    finally:
+        process.kill()
+        process.communicate()
+    scorecard(12, f"200 permits of a killed replica were back after {took:.1f} s (<= 15 s)")
+    assert took <= 15.0
+
+
+class Load:
+    """A replica that tries all the time: when calls were admitted, and how long each decision took."""
+
+    def __init__(self, counts: Redis) -> None:
+        self.counts = counts
+        self.admitted: list[float] = []
+        self.decisions: list[tuple[float, float]] = []
+        self.lag = 0.0
+
+    async def run(self) -> None:
+        while True:
+            began = time.monotonic()
+            answer = await self.counts.take((Ask(0, ""),))
+            ended = time.monotonic()
+            self.decisions.append((began, ended - began))
+            if isinstance(answer, Held):
+                self.admitted.append(ended)
+            await asyncio.sleep(0.002)
+            self.lag = max(self.lag, time.monotonic() - ended - 0.002)
+
+
+def test_a_server_that_answers_nothing_costs_little_time_and_no_limit(server: ValkeyServer, scorecard: Told) -> None:
+    async def scenario() -> tuple[list[Load], float, float, float]:
+        async with replicas(server, RATE) as made:
+            loads = [Load(counts) for counts in made]
+            tasks = [asyncio.create_task(load.run()) for load in loads for _ in range(4)]
+            began = time.monotonic()
+            await asyncio.sleep(1.5)
+            server.freeze()
+            frozen = time.monotonic()
+            await asyncio.sleep(2.5)
+            assert not any(counts.healthy for counts in made)
+            server.thaw()
+            healed = await until(lambda: all(counts.healthy for counts in made), within=3.0)
+            await asyncio.sleep(1.5)
+            assert all(counts.healthy for counts in made)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            return loads, began, frozen, healed
+
+    loads, began, frozen, healed = uvloop.run(scenario())
+    slow = [took for load in loads for since, took in load.decisions if since > frozen + 0.06 and took > 0.02]
+    extra = max(took for load in loads for _, took in load.decisions) - max(load.lag for load in loads)
+    admitted = sorted(instant for load in loads for instant in load.admitted)
+    seconds = admitted[-1] - began
+    total = len(admitted) / (RATE.amount * (seconds + RATE.window))  # the first burst is for a window before it
+    worst = max(sum(start <= instant < start + 1.0 for instant in admitted) for start in admitted) / RATE.amount
+    scorecard(
+        32,
+        f"Redis black-holed for 2.5 s under 2 replicas: +{extra * 1000:.0f} ms (<= 50, once), {total:.0%} admitted, "
+        f"{worst:.0%} in the worst second (<= 110 %), shared again after {healed:.2f} s (<= 2 s)",
+    )
+    assert extra <= 0.05
+    assert len(slow) <= len(loads), "only at first"
+    assert 0.85 <= total <= 1.1
+    assert worst <= 1.1
+    assert healed <= 2.0
+
+
+def test_a_server_that_is_gone_is_stood_in_for_at_once(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, HELD) as (here, there):
+            held = await all_held(here, Ask(0, ""), 8) + await all_held(there, Ask(0, ""), 3)
+            assert len(held) == 11
+            server.stop()
+            here_more, there_more = await all_held(here, Ask(0, ""), 20), await all_held(there, Ask(0, ""), 20)
+            assert (len(here_more), len(there_more)) == (2, 7), "each has half"
+            assert not here.healthy
+            assert here.full(0, "") is not None
+            assert [present.used for present in await here.present(5)] == [10.0]
+            give_back(here, *here_more)
+            assert len(await all_held(here, Ask(0, ""), 20)) == 2
+            server.start()
+            await until(lambda: here.healthy and there.healthy, within=2.0)
+            await until(lambda: server.number("ZCARD", HELD_KEY) == 20, within=1.0)
+            assert isinstance(await there.take((Ask(0, ""),)), Refusal), "what each holds by its share counts for all"
+
+    uvloop.run(scenario())
+
+
+def test_those_who_wait_when_the_server_goes_wait_for_the_share(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        rule = Rule(name="held", unit=Unit.CONCURRENT, amount=1, queue_timeout=5.0, queue_size=5)
+        async with replicas(server, rule, number=1) as (counts,):
+            first = await counts.take((Ask(0, ""),))
+            assert isinstance(first, Held)
+            waiting = [asyncio.create_task(counts.take((Ask(0, ""),), Place("ann"))) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            server.stop()
+            await until(lambda: not counts.healthy, within=1.0)
+            await asyncio.sleep(0.1)
+            assert not any(one.done() for one in waiting)
+            give_back(counts, first)
+            for one in waiting:
+                answer = await one
+                assert isinstance(answer, Held)
+                give_back(counts, answer)
+
+    uvloop.run(scenario())
+
+
+def test_what_was_spent_by_shares_counts_when_the_server_is_back(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        tokens = Rule(name="tokens", unit=Unit.TOTAL_TOKENS, amount=1000, window=3600.0)
+        async with replicas(server, tokens, number=1) as (counts,):
+            shared = await counts.take((Ask(0, "", 100.0),))
+            server.stop()
+            alone = await counts.take((Ask(0, "", 200.0),))
+            assert isinstance(shared, Held)
+            assert isinstance(alone, Held)
+            counts.settle(shared, (150.0,), Outcome.SUCCESS)
+            counts.settle(alone, (250.0,), Outcome.SUCCESS)
+            server.start()
+            await until(lambda: counts.healthy, within=2.0)
+            await asyncio.sleep(0.05)
+            assert [present.used for present in await counts.present(1)] == [pytest.approx(300.0, abs=1.0)]
+
+    uvloop.run(scenario())
+
+
+def test_a_server_that_refuses_to_count_is_as_good_as_away(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, HELD, number=1) as (counts,):
+            server.say("CONFIG", "SET", "maxmemory", "1")
+            assert len(await all_held(counts, Ask(0, ""), 30)) == 20
+            assert not counts.healthy
+            server.say("CONFIG", "SET", "maxmemory", "0")
+            await until(lambda: counts.healthy, within=2.0)
+            await until(lambda: server.number("ZCARD", HELD_KEY) == 20, within=1.0)
+
+    uvloop.run(scenario())
+
+
+def test_a_server_that_is_away_from_the_start_is_found_later(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        server.stop()
+        counts = await Redis.connect(server.url, [HELD], replicas_hint=4)
+        assert not counts.healthy
+        assert len(await all_held(counts, Ask(0, ""), 20)) == 5
+        server.start()
+        await until(lambda: counts.healthy, within=2.0)
+        await counts.close()
+
+    uvloop.run(scenario())
+
+
+def test_a_server_that_forgets_everything_is_told_again(server: ValkeyServer, scorecard: Told) -> None:
+    async def scenario() -> tuple[float, int]:
+        async with replicas(server, HELD, RATE) as (here, there):
+            held = await all_held(here, Ask(0, ""), 9) + await all_held(there, Ask(0, ""), 8)
+            before = len(await all_held(here, Ask(1, ""), 200))
+            server.say("FLUSHALL")
+            server.say("SCRIPT", "FLUSH")
+            after = len(await all_held(there, Ask(1, ""), 200))
+            healed = await until(lambda: server.number("ZCARD", HELD_KEY) == 17, within=3.0)
+            assert len(await all_held(there, Ask(0, ""), 20)) == 3
+            server.say("FLUSHALL")
+            give_back(here, *held[:9])
+            await asyncio.sleep(0.02)
+            assert server.number("ZCARD", HELD_KEY) == 0, "nothing is given back twice, or below nothing"
+            assert here.healthy
+            assert there.healthy
+            return healed, before + after
+
+    healed, admitted = uvloop.run(scenario())
+    scorecard(
+        33, f"FLUSHALL under load: {admitted - 100} admitted beyond (<= one burst of 100), whole after {healed:.2f} s"
+    )
+    assert admitted <= 200
+    assert healed <= 1.0
+
+
+def test_a_breaker_that_opens_here_opens_there(server: ValkeyServer, scorecard: Told) -> None:
+    async def scenario() -> tuple[float, float]:
+        async with replicas(server, HELD) as (here, there):
+            heard: dict[Redis, list[tuple[str, float]]] = {here: [], there: []}
+            for counts, news in heard.items():
+                counts.on_trip = lambda breaker, seconds, news=news: news.append((breaker, seconds))  # type: ignore[misc]
+            here.tripped("openai:gpt", 30.0)
+            idle = await until(lambda: bool(heard[there]), within=2.0)
+            here.tripped("anthropic", 20.0)
+            began = time.monotonic()
+            await asyncio.sleep(0.005)
+            assert isinstance(await there.take((Ask(0, ""),)), Held)
+            busy = time.monotonic() - began
+            assert [breaker for breaker, _ in heard[there]] == ["openai:gpt", "anthropic"], "known before the call goes"
+            assert heard[there][0][1] == pytest.approx(30.0, abs=0.7)
+            there.tripped("openai:gpt", 0.0)
+            await until(lambda: heard[here] == [("openai:gpt", 0.0)], within=1.0)
+            newcomer = await Redis.connect(server.url, [HELD])
+            await newcomer.close()
+            server.say("FLUSHALL")
+            await asyncio.sleep(0.6)
+            assert len(heard[there]) == 2
+            server.stop()
+            here.tripped("anthropic", 40.0)
+            await until(lambda: not here.healthy, within=1.0)
+            assert len(heard[there]) == 2
+            server.start()
+            await until(lambda: len(heard[there]) == 3, within=3.0)
+            assert heard[there][2][0] == "anthropic"
+            return idle, busy
+
+    idle, busy = uvloop.run(scenario())
+    scorecard(
+        22, f"a trip on A is known on B after {idle:.2f} s, with its next call after {busy * 1000:.0f} ms (<= 1 s)"
+    )
+    assert idle <= 1.0
