@@ -129,7 +129,6 @@ def test_a_full_house_is_known_before_the_caller_is() -> None:
     refusal = world.limits.check_capacity()
     assert isinstance(refusal, AtCapacity)
     assert refusal.policies == (Policy("house", 1, 0.0, "concurrent-requests"),)
-    assert isinstance(world.check(), AtCapacity)
     world.close(admission)
     assert world.limits.check_capacity() is None
     assert len(world.counts.asked) == 1
@@ -186,7 +185,7 @@ def test_refusals_at_the_door_are_counted_too() -> None:
     world = World([rule("a"), rule("house", Unit.CONCURRENT, 1)])
     world.admit()
     world.limits.check_capacity()
-    world.check()
+    world.limits.check_capacity()
     assert world.decided("house") == {"admitted": 1, "refused": 2}
 
 

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 import uvloop
+from valkey_server import ValkeyServer, running, until
 
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
 from aibridge.limits.counts import Ask, Counts, Held, Place, Present, Refusal
 from aibridge.limits.redis import LEASE, Redis
 from aibridge.overload.outcome import Outcome
-from tests.limits.valkey_server import ValkeyServer, running, until
 
 HELD = Rule(name="held", unit=Unit.CONCURRENT, amount=2)
 CALLS = Rule(name="calls", unit=Unit.REQUESTS, amount=3, window=60.0, subject=Subject.USER)

@@ -10,6 +10,7 @@ import pytest
 import valkey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from valkey_server import running
 
 from aibridge.domain.rule import Mode, Rule, Unit
 from aibridge.limits.counts import Ask
@@ -26,7 +27,6 @@ from aibridge.limits.redis_script import (
     settled,
 )
 from aibridge.overload.rate import PLACES, ExactWindow, Gcra
-from tests.limits.valkey_server import running
 
 CLOCK = "local now = time[1] * 1000000 + time[2]"
 START = 1_800_000_000_000_000

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from conftest import Told
+from valkey_server import running
 
 from aibridge.domain.rule import Rule, Unit
-from tests.limits.valkey_server import running
-from tests.reliability.conftest import Told
 
 REPLICA = Path(__file__).with_name("replica.py")
 FLOW = Rule(name="flow", unit=Unit.REQUESTS, amount=400, window=1.0, burst=40)
@@ -24,7 +24,7 @@ STEADY = 3.0
 def started(mode: str, url: str, rule: Rule, *, skew: float = 0.0, seconds: float = 0.0) -> subprocess.Popen[bytes]:
     words = [mode, url, str(skew), str(seconds), msgspec.json.encode([rule]).decode()]
     process = subprocess.Popen(
-        [sys.executable, REPLICA, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPLICA.parents[2]
+        [sys.executable, REPLICA, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPLICA.parent
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

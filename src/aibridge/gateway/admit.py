@@ -38,6 +38,7 @@ def pace(limits: Limits, clock: Clock) -> Check:
             address=call.address,
             provider=call.route.provider.name,
             batch=is_batch(call.actor.priority, call.fields.get(PRIORITY)),
+            passes_through=not call.route.recorded,
         )
         refusal = limits.check(caller, clock())
         if refusal is not None:

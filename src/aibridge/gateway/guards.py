@@ -68,6 +68,10 @@ class Guards:
         """Each of them."""
         return tuple(self._places.values())
 
+    def limits(self) -> list[tuple[tuple[str, str, str], int]]:
+        """How many calls at once each place is believed to bear, where that is found out."""
+        return [(key, place.limiter.limit) for key, place in self._places.items() if place.limiter is not None]
+
     def of(self, call: Call) -> Guarded:
         """What stands before this call's route."""
         model = call.view.model if call.view is not None else ""

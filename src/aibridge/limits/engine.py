@@ -64,23 +64,22 @@ class Limits:
         held = [line for line in self._lines if line.rule.held and line.rule.subject is Subject.EVERYONE]
         held = [line for line in held if line.enforced and line.rule.model == "*"]
         self._house = tuple(line for line in held if line.rule.provider == "*")
-        self._houses = lru_cache(REMEMBERED)(lambda provider: tuple(line for line in held if line.provider(provider)))
+        self._wings = tuple(line for line in held if line.rule.provider != "*")
         self._matching = lru_cache(REMEMBERED)(self._match)
 
     def check_capacity(self) -> Refused | None:
         """What is known to be full whoever calls. Takes nothing."""
-        for line in self._house:
-            refusal = self._counts.full(line.index, "")
-            if refusal is not None:
-                return self._refused(line, "", refusal, (line.policy,))
-        return None
+        return self._full(self._house) if self._house else None
 
     def check(self, caller: Caller, now: float) -> Refused | None:
-        """What is known without asking: that all is full, or that this caller was told to come later. Takes nothing."""
-        for line in self._houses(caller.provider):
-            refusal = self._counts.full(line.index, "")
-            if refusal is not None:
-                return self._refused(line, "", refusal, (line.policy,))
+        """What is known, beyond `check_capacity`, without asking. Takes nothing.
+
+        That there is no room for calls to this provider, or that this caller was told to come later.
+        """
+        if self._wings:
+            full = self._full([line for line in self._wings if line.provider(caller.provider)])
+            if full is not None:
+                return full
         if self._refusals:
             told = self._refusals.find(self._who(caller), now)
             if told is not None:
@@ -100,12 +99,14 @@ class Limits:
             BudgetSpent: a limit is used up for longer than that.
             AtCapacity: as many calls as allowed are in progress.
         """
-        lines = self._matching(caller.provider, None if size is None else size.model)
+        lines, queues = self._matching(caller.provider, None if size is None else size.model)
         asks = self._asks(lines, caller, size)
         if not asks:
             return Admission(None, caller, size)
-        place = _place(caller, size) if any(line.queues for line in lines) else None
-        answer = await self._counts.take(asks, place)
+        if queues:
+            answer = await self._wait(asks, _place(caller, size))
+        else:
+            answer = await self._counts.take(asks)
         if isinstance(answer, Refusal):
             self._count_wait(asks, answer.waited)
             raise self._no(answer, asks, caller)
@@ -115,7 +116,8 @@ class Limits:
             line.in_progress += 1
         for index in answer.shadows:
             self._lines[index].shadow_refused += 1
-        self._count_wait(answer.asks, answer.waited)
+        if answer.waited:
+            self._count_wait(answer.asks, answer.waited)
         return Admission(answer, caller, size)
 
     def close(self, admission: Admission, usage: Usage | None, outcome: Outcome, *, counted: bool = True) -> None:
@@ -126,10 +128,18 @@ class Limits:
         """
         held = admission.held
         if held is not None:
-            costs = tuple(self._cost(ask, admission.size, usage) if counted else 0.0 for ask in held.asks)
+            size = admission.size
+            costs = []
             for ask in held.asks:
-                self._lines[ask.rule].in_progress -= 1
-            self._counts.settle(held, costs, outcome)
+                line = self._lines[ask.rule]
+                line.in_progress -= 1
+                if not counted:
+                    costs.append(0.0)
+                elif usage is None or size is None or not line.weighed:
+                    costs.append(ask.cost)
+                else:
+                    costs.append(self._tariff.amount(line.rule.unit, usage, size.model))
+            self._counts.settle(held, tuple(costs), outcome)
             if self._refusals:
                 self._forget(held.asks, costs)
 
@@ -151,6 +161,11 @@ class Limits:
         return {line.rule.name: line.in_progress for line in self._lines if line.rule.held}
 
     @property
+    def waiting(self) -> list[tuple[str, int]]:
+        """How many calls of this process wait now, by the name of each rule with a queue."""
+        return [(line.rule.name, line.waiting) for line in self._lines if line.queues]
+
+    @property
     def waits(self) -> list[tuple[str, Sequence[int], float]]:
         """How long calls have waited, whatever came of it, for each rule with a queue.
 
@@ -158,12 +173,32 @@ class Limits:
         """
         return [(line.rule.name, line.waits, line.waited) for line in self._lines if line.queues]
 
-    def _match(self, provider: str, model: str | None) -> tuple[Line, ...]:
-        return tuple(
+    def _match(self, provider: str, model: str | None) -> tuple[tuple[Line, ...], bool]:
+        """The rules a call falls under, and whether any of them has a queue."""
+        lines = tuple(
             line
             for line in self._lines
             if line.provider(provider) and (not line.rule.needs_body if model is None else line.model(model))
         )
+        return lines, any(line.queues for line in lines)
+
+    async def _wait(self, asks: tuple[Ask, ...], place: Place) -> Held | Refusal:
+        """Take all or nothing, if need be after a while."""
+        lines = [line for line in (self._lines[ask.rule] for ask in asks) if line.queues]
+        for line in lines:
+            line.waiting += 1
+        try:
+            return await self._counts.take(asks, place)
+        finally:
+            for line in lines:
+                line.waiting -= 1
+
+    def _full(self, lines: Sequence[Line]) -> Refused | None:
+        for line in lines:
+            refusal = self._counts.full(line.index, "")
+            if refusal is not None:
+                return self._refused(line, "", refusal, (line.policy,))
+        return None
 
     def _asks(self, lines: tuple[Line, ...], caller: Caller, size: Size | None) -> tuple[Ask, ...]:
         asks = []
@@ -178,12 +213,6 @@ class Limits:
             else:
                 asks.append(Ask(line.index, key))
         return tuple(asks)
-
-    def _cost(self, ask: Ask, size: Size | None, usage: Usage | None) -> float:
-        line = self._lines[ask.rule]
-        if not line.weighed or usage is None or size is None:
-            return ask.cost
-        return self._tariff.amount(line.rule.unit, usage, size.model)
 
     def _count_wait(self, asks: tuple[Ask, ...], seconds: float) -> None:
         if seconds > 0.0:
@@ -226,7 +255,7 @@ class Limits:
     def _may_be_full(self, line: Line, key: str) -> bool:
         return line.queues or self._counts.full(line.index, key) is not None
 
-    def _forget(self, asks: tuple[Ask, ...], costs: tuple[float, ...]) -> None:
+    def _forget(self, asks: Sequence[Ask], costs: Sequence[float]) -> None:
         """Forget refusals that depend on what a call has just given back."""
         for ask, cost in zip(asks, costs, strict=True):
             if cost < ask.cost:

@@ -19,7 +19,7 @@ class Line:
 
     __slots__ = (
         *("index", "rule", "key", "provider", "model", "policy", "weighed", "enforced", "queues"),
-        *("admitted", "refused", "shadow_refused", "queued", "in_progress", "waits", "waited"),
+        *("admitted", "refused", "shadow_refused", "queued", "in_progress", "waiting", "waits", "waited"),
     )
 
     def __init__(self, index: int, rule: Rule) -> None:
@@ -33,7 +33,7 @@ class Line:
         self.enforced = rule.mode is Mode.ENFORCE
         self.queues = rule.held and rule.queue_timeout > 0.0
         self.admitted = self.refused = self.shadow_refused = self.queued = 0
-        self.in_progress = 0  # admitted here and not closed
+        self.in_progress = self.waiting = 0  # admitted and not closed; in its queue
         self.waits = [0] * (len(WAIT_BOUNDS) + 1)
         self.waited = 0.0
 

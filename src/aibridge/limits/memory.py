@@ -55,8 +55,8 @@ class Memory:
             return self._refusal(decided, now)
         answer: asyncio.Future[Held | Refusal] = asyncio.get_running_loop().create_future()
         patience = self._counters[queue.number].rule.queue_timeout
-        waiter = Waiter(asks, place, since=now, deadline=now + patience, answer=answer, queue=queue)
-        self._stand(waiter, now)
+        waiter = Waiter(asks, place, since=now, deadline=now + patience, answer=answer)
+        self._stand(waiter, queue, now)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -190,8 +190,8 @@ class Memory:
                 if queue is not None and queue is not but:
                     queue.charge(place, now)
 
-    def _stand(self, waiter: Waiter, now: float) -> None:
-        lost = waiter.queue.join(waiter, now)
+    def _stand(self, waiter: Waiter, queue: Queue, now: float) -> None:
+        lost = queue.join(waiter, now)
         if lost is not None:
             self._ask_again(lost, now)
 
@@ -216,14 +216,14 @@ class Memory:
         if queue is None:
             waiter.answer.set_result(self._refusal(decided, now, waited))
         else:
-            waiter.queue = queue
-            self._stand(waiter, now)
+            self._stand(waiter, queue, now)
 
     def _give_up(self, waiter: Waiter) -> None:
         self._ask_again(waiter, self._clock())
 
     def _gone(self, waiter: Waiter) -> None:
         """Free the place of one that was cancelled, or what it was granted and will not use."""
-        waiter.queue.leave(waiter)
-        if not waiter.answer.cancelled() and isinstance(held := waiter.answer.result(), Held):
+        if waiter.queue is not None:
+            waiter.queue.leave(waiter)
+        elif not waiter.answer.cancelled() and isinstance(held := waiter.answer.result(), Held):
             self.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)

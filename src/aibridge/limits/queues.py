@@ -22,14 +22,17 @@ _SWEPT_FROM = 64
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A call that waits: what it asks for, since when and until when, where it stands, and where its answer goes."""
+    """A call that waits: what it asks for, since when and until when, and where its answer goes.
+
+    `queue` is where it stands; None once it has left, however it did.
+    """
 
     asks: tuple[Ask, ...]
     place: Place
     since: float
     deadline: float
     answer: asyncio.Future[Held | Refusal]
-    queue: "Queue"
+    queue: "Queue | None" = None
 
 
 class Queue:
@@ -63,16 +66,23 @@ class Queue:
             weight=place.weight,
             batch=place.batch,
         )
+        waiter.queue = self
+        if lost is not None:
+            lost.queue = None
         self._watch(now)
         return lost
 
     def next(self, now: float) -> Waiter | None:
         """Who goes; perhaps one that was cancelled in this turn of the event loop and had no chance to leave yet."""
-        return self._backlog.next(now)
+        waiter = self._backlog.next(now)
+        if waiter is not None:
+            waiter.queue = None
+        return waiter
 
     def leave(self, waiter: Waiter) -> None:
-        """Give up its place, if it still has one."""
+        """Give up its place."""
         self._backlog.leave(waiter)
+        waiter.queue = None
 
     def charge(self, place: Place, now: float) -> None:
         """Remember a call that goes without having waited here."""
@@ -86,7 +96,7 @@ class Queue:
         """Let nobody wait any longer; who did is returned."""
         if self._timer is not None:
             self._timer.cancel()
-        return self._backlog.expire(inf)
+        return self._expired(inf)
 
     def _watch(self, now: float) -> None:
         """Have the timer go off when the next deadline passes, or before."""
@@ -100,9 +110,15 @@ class Queue:
     def _expire(self) -> None:
         self._timer, self._due = None, inf
         now = self._clock()
-        for waiter in self._backlog.expire(now):
+        for waiter in self._expired(now):
             self._give_up(waiter)
         self._watch(now)
+
+    def _expired(self, now: float) -> list[Waiter]:
+        waiters = self._backlog.expire(now)
+        for waiter in waiters:
+            waiter.queue = None
+        return waiters
 
 
 class Queues:

@@ -8,18 +8,19 @@ one replica; between replicas, the first of each has the same chance.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Place, Refusal
-from aibridge.limits.queues import Queue, Waiter
+from aibridge.overload.backlog import Backlog
 
 TURN = 0.02
 """Seconds between two tries for what other replicas may have given back."""
 
-_AWAY = Refusal(rule=-1, key="", used=0.0, retry_after=0.0)
-"""The word to those who wait that there is nobody left to ask."""
+_LONGEST_HALF_LIFE = 10.0
+"""Seconds after which a call counts half, or less, in who goes next; half a wait where that is shorter."""
 
 _SWEPT_FROM = 64
 """How many lines there are before it is looked whether some are no longer needed."""
@@ -55,10 +56,23 @@ def exhausted(rules: Sequence[Rule], count: Count) -> No:
 
 
 @dataclass(slots=True, eq=False)
+class _Waiter:
+    """A call that waits: what it asks for, since when, where it stands, and where its answer goes."""
+
+    asks: tuple[Ask, ...]
+    place: Place
+    since: float
+    line: "_Line"
+    answer: asyncio.Future[Held | Refusal | None]
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True, eq=False)
 class _Line:
     """One queue, the task that serves it while anybody waits, and the sign that something was given back."""
 
-    queue: Queue
+    count: Count
+    backlog: Backlog[_Waiter]
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     serving: asyncio.Task[None] | None = None
 
@@ -89,7 +103,7 @@ class Lines:
 
     def __len__(self) -> int:
         """How many calls wait, those not counted that ask just now."""
-        return sum(len(line.queue) for line in self._lines.values())
+        return sum(len(line.backlog) for line in self._lines.values())
 
     def busy(self, asks: Iterable[Ask]) -> Count | None:
         """The first of these limits for which somebody waits here already: who comes now waits behind them."""
@@ -106,7 +120,7 @@ class Lines:
             for ask in asks:
                 line = self._lines.get((ask.rule, ask.key))
                 if line is not None:
-                    line.queue.charge(place, self._clock())
+                    line.backlog.charge(place.flow, place.group, place.weight, self._clock())
 
     def stir(self, count: Count) -> None:
         """Something of this limit was given back here."""
@@ -116,73 +130,81 @@ class Lines:
 
     async def wait(self, count: Count, asks: tuple[Ask, ...], place: Place, since: float) -> Held | Refusal | None:
         """Wait for this limit, and for others that turn out to be full meanwhile. None if there is nobody to ask."""
-        answer: asyncio.Future[Held | Refusal] = asyncio.get_running_loop().create_future()
-        waiter = Waiter(asks=asks, place=place, since=since, deadline=since, answer=answer)
-        self._stand(count, waiter)
+        answer: asyncio.Future[Held | Refusal | None] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(asks, place, since, self._open(count), answer)
+        self._stand(waiter)
         try:
-            said = await answer
+            return await answer
         except asyncio.CancelledError:
             if answer.done() and not answer.cancelled() and isinstance(held := answer.result(), Held):
                 self._give_back(held)
             raise
         finally:
-            if waiter.queue is not None:
-                waiter.queue.leave(waiter)
-        return None if said is _AWAY else said
+            waiter.line.backlog.leave(waiter)
+            if waiter.timer is not None:
+                waiter.timer.cancel()
 
     async def close(self) -> None:
         """Refuse those who wait."""
-        for count, line in self._lines.items():
-            for waiter in line.queue.close():
-                self._give_up(count, waiter)
+        for line in self._lines.values():
+            for waiter in line.backlog.expire(inf):
+                self._give_up(waiter)
             if line.serving is not None:
                 line.serving.cancel()
                 await asyncio.wait((line.serving,))
         self._lines.clear()
 
-    def _stand(self, count: Count, waiter: Waiter) -> None:
-        line = self._open(count)
-        now = self._clock()
-        waiter.deadline = waiter.since + self._rules[count[0]].queue_timeout
-        lost = line.queue.join(waiter, now)
-        if lost is not None:
-            self._give_up(count, lost)
-        if line.serving is None:
-            line.serving = asyncio.create_task(self._serve(count, line))
-
     def _open(self, count: Count) -> _Line:
         line = self._lines.get(count)
         if line is None:
             if len(self._lines) >= self._sweep_at:
-                now = self._clock()
-                self._lines = {
-                    whose: line
-                    for whose, line in self._lines.items()
-                    if line.serving is not None or not line.queue.idle(now)
-                }
-                self._sweep_at = max(_SWEPT_FROM, 2 * len(self._lines))
+                self._sweep()
             rule = self._rules[count[0]]
-
-            queue = Queue(count[0], rule, self._clock, lambda waiter: self._give_up(count, waiter))
-            line = self._lines[count] = _Line(queue)
+            half_life = min(rule.queue_timeout / 2.0, _LONGEST_HALF_LIFE)
+            line = self._lines[count] = _Line(count, Backlog(rule.queue_size, half_life=half_life))
         return line
 
-    async def _serve(self, count: Count, line: _Line) -> None:
+    def _sweep(self) -> None:
+        """Forget the lines in which nobody waits or went lately."""
+        now = self._clock()
+        busy = ((count, line) for count, line in self._lines.items() if line.serving or not line.backlog.idle(now))
+        self._lines = dict(busy)
+        self._sweep_at = max(_SWEPT_FROM, 2 * len(self._lines))
+
+    def _stand(self, waiter: _Waiter) -> None:
+        """Stand in line until the rule's timeout has passed, counted from when the call came."""
+        line, place, now = waiter.line, waiter.place, self._clock()
+        deadline = waiter.since + self._rules[line.count[0]].queue_timeout
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        waiter.timer = asyncio.get_running_loop().call_later(max(0.0, deadline - now), self._give_up, waiter)
+        lost = line.backlog.join(
+            waiter,
+            now,
+            flow=place.flow,
+            group=place.group,
+            deadline=deadline,
+            weight=place.weight,
+            batch=place.batch,
+        )
+        if lost is not None:
+            self._give_up(lost)
+        if line.serving is None:
+            line.serving = asyncio.create_task(self._serve(line))
+
+    async def _serve(self, line: _Line) -> None:
         """Call up one after another while anybody waits."""
         try:
-            while (waiter := line.queue.next(self._clock())) is not None:
-                left = max(0.0, waiter.deadline - self._clock())
-                timer = asyncio.get_running_loop().call_later(left, self._give_up, count, waiter)
+            while (waiter := line.backlog.next(self._clock())) is not None:
                 try:
-                    await self._call_up(count, line, waiter)
-                finally:
-                    timer.cancel()
-                    if waiter.queue is None:  # answered, or this place is closed
-                        self._give_up(count, waiter)
+                    await self._call_up(line, waiter)
+                except asyncio.CancelledError:
+                    self._give_up(waiter)
+                    raise
         finally:
             line.serving = None
 
-    async def _call_up(self, count: Count, line: _Line, waiter: Waiter) -> None:
+    async def _call_up(self, line: _Line, waiter: _Waiter) -> None:
         """Try for the first in the line until it has an answer, leaves, or lacks something else."""
         while not waiter.answer.done():
             line.stirred.clear()
@@ -194,21 +216,22 @@ class Lines:
                 said.waited = self._clock() - waiter.since
                 waiter.answer.set_result(said)
             elif said is None:
-                waiter.answer.set_result(_AWAY)
+                waiter.answer.set_result(None)
             elif said.full is None:
                 self._refused(waiter, said)
-            elif said.full != count:
-                self._stand(said.full, waiter)
+            elif said.full != line.count:
+                waiter.line = self._open(said.full)
+                self._stand(waiter)
                 return
             else:
                 timer = asyncio.get_running_loop().call_later(TURN, line.stirred.set)
                 await line.stirred.wait()
                 timer.cancel()
 
-    def _give_up(self, count: Count, waiter: Waiter) -> None:
-        self._refused(waiter, exhausted(self._rules, count))
+    def _give_up(self, waiter: _Waiter) -> None:
+        self._refused(waiter, exhausted(self._rules, waiter.line.count))
 
-    def _refused(self, waiter: Waiter, no: No) -> None:
+    def _refused(self, waiter: _Waiter, no: No) -> None:
         if not waiter.answer.done():
             waited = self._clock() - waiter.since
             waiter.answer.set_result(msgspec.structs.replace(self._refuse(no), waited=waited))

@@ -8,7 +8,7 @@ refused twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 from aibridge.overload.outcome import Rejection
@@ -63,6 +63,13 @@ class Policy:
     quota: int
     window: float
     unit: str = "requests"
+    item: str = field(init=False)
+    """As an item of `RateLimit-Policy`."""
+
+    def __post_init__(self) -> None:
+        unit = "" if self.unit == "requests" else f';qu="{self.unit}"'
+        window = f";w={max(1, ceil(self.window))}" if self.window else ""
+        object.__setattr__(self, "item", f'"{self.name}";q={self.quota}{unit}{window}')
 
 
 def rate_headers(rejection: Rejection, hint: RetryHint, policies: Sequence[Policy] = ()) -> list[tuple[str, str]]:
@@ -85,11 +92,5 @@ def limit_headers(rejection: Rejection, policies: Sequence[Policy] = ()) -> list
     listed = policies or (Policy(rejection.limit, int(rejection.allowed), rejection.window),)
     return [
         ("ratelimit", f'"{rejection.limit}";r=0;t={wait}'),
-        ("ratelimit-policy", ", ".join(map(_listed, listed))),
+        ("ratelimit-policy", ", ".join([policy.item for policy in listed])),
     ]
-
-
-def _listed(policy: Policy) -> str:
-    unit = "" if policy.unit == "requests" else f';qu="{policy.unit}"'
-    window = f";w={max(1, ceil(policy.window))}" if policy.window else ""
-    return f'"{policy.name}";q={policy.quota}{unit}{window}'

@@ -30,15 +30,17 @@ from aibridge.ledger.turn import Turn
 from aibridge.limits.counts import Counts
 from aibridge.limits.engine import Limits
 from aibridge.limits.explain import CONCURRENCY
+from aibridge.limits.line import WAIT_BOUNDS
 from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.overload.caller import TrustedProxies, address_group
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.outcome import Rejection
 from aibridge.overload.rate import ExactWindow, RateLimiter
-from aibridge.server.overload import guards_of, retries_of
+from aibridge.server.overload import Breakers, guards_of, retries_of
 from aibridge.server.shipping import Shipping
 from aibridge.telemetry import Gauge, Telemetry
+from aibridge.telemetry_overload import show_breakers, show_limits, show_upstreams
 
 MOST_KEYS = 100_000
 """Callers whose rate is kept apart; see `Keyed` for what happens above."""
@@ -169,6 +171,22 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
         address_of=_address_of(settings),
     )
     telemetry.gauges += _gauges(plane)
+    show_limits(
+        telemetry,
+        decisions=lambda: limits.decisions,
+        depths=lambda: limits.waiting,
+        waits=lambda: limits.waits,
+        bounds=WAIT_BOUNDS,
+        healthy=lambda: counts.healthy,
+    )
+    guards = plane.guards
+    if guards is not None:
+        show_breakers(telemetry, Breakers(guards).present)
+    show_upstreams(
+        telemetry,
+        retries=retries.made if retries is not None else {},
+        adaptive=guards.limits if guards is not None else list,
+    )
     return plane
 
 

@@ -8,9 +8,9 @@ from time import time
 
 from aibridge import demo, welcome
 from aibridge.domain.provider import Provider
+from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Counts
 from aibridge.limits.memory import Memory
-from aibridge.limits.redis import Redis
 from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.options_kinds import Address
@@ -55,14 +55,20 @@ async def counted(settings: Settings) -> AsyncIterator[Counts]:
         CannotStart: the server that is to count cannot be used for that.
     """
     rules = rules_of(settings)
-    try:
-        counts = await Redis.connect(settings.redis_url, rules) if settings.redis_url else Memory(rules)
-    except (ValueError, ImportError) as problem:
-        raise CannotStart(str(problem)) from problem
+    counts = await _shared(settings.redis_url, rules) if settings.redis_url else Memory(rules)
     try:
         yield counts
     finally:
         await counts.close()
+
+
+async def _shared(url: str, rules: Sequence[Rule]) -> Counts:
+    from aibridge.limits.redis import Redis  # noqa: PLC0415 (only who asks for it shall wait for what it imports)
+
+    try:
+        return await Redis.connect(url, rules)
+    except (ValueError, ImportError) as problem:
+        raise CannotStart(str(problem)) from problem
 
 
 @contextlib.asynccontextmanager

@@ -123,6 +123,7 @@ async def prepared(
                 external_url=lambda: post.url,
                 limits=overload.limits_present(rules_of(settings), post.counts, decided),
                 breakers=overload.Breakers(plane.guards),
+                used=lambda token_id: world.used.__setitem__(token_id, int(time() * 1e6)),
                 stranger=plane.stranger,
             )
         )
