@@ -27,8 +27,9 @@ QUICK = Plan(rounds=2, seconds=1, load=Load(connections=64, streams=1, events=10
 @click.option("--rounds", type=click.IntRange(min=1), help="How often everything is measured. [default: 5; quick: 2]")
 @click.option("--quick", is_flag=True, help="Short rounds: shows that it works, not how fast it is.")
 @click.option("--only", type=click.Choice(PARTS), help="Measure only this.")
+@click.option("--rules", is_flag=True, help="With five rules switched on, instead of the two limits alone.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all rounds here.")
-def main(rounds: int | None, only: str | None, json_file: Path | None, *, quick: bool) -> None:
+def main(rounds: int | None, only: str | None, json_file: Path | None, *, quick: bool, rules: bool) -> None:
     """Measure AI Bridge beside nginx and Envoy; print a table for a README.
 
     Exit code 1 when something went wrong that would make the figures worthless, 2 when something is missing here.
@@ -42,7 +43,8 @@ def main(rounds: int | None, only: str | None, json_file: Path | None, *, quick:
     plan = QUICK if quick else FULL
     plan = Plan(rounds=rounds or plan.rounds, seconds=plan.seconds, load=plan.load, calls=plan.calls)
     try:
-        findings = run(plan, PARTS if only is None else (only,))
+        limits = proxies.FIVE_RULES if rules else proxies.BOTH_LIMITS
+        findings = run(plan, PARTS if only is None else (only,), limits)
     except MeasurementError as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(1)
@@ -51,8 +53,8 @@ def main(rounds: int | None, only: str | None, json_file: Path | None, *, quick:
     click.echo(report.markdown(findings))
 
 
-def run(plan: Plan, parts: tuple[str, ...]) -> Findings:
-    """Measure these parts.
+def run(plan: Plan, parts: tuple[str, ...], limits: tuple[str, ...] = proxies.BOTH_LIMITS) -> Findings:
+    """Measure these parts; the gateway beside the others has these limits.
 
     Raises:
         MeasurementError: something did not go as it must.
@@ -64,7 +66,7 @@ def run(plan: Plan, parts: tuple[str, ...]) -> Findings:
         directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="aibridge-bench-")))
         provider = running.enter_context(proxies.upstream(directory, plan.load))
         if {"unary", "stream", "latency"} & set(parts):
-            with side_by_side(directory, provider) as sides:
+            with side_by_side(directory, provider, limits) as sides:
                 if "unary" in parts:
                     figures += measures.unary(plan, sides)
                 if "stream" in parts:
@@ -81,10 +83,10 @@ def run(plan: Plan, parts: tuple[str, ...]) -> Findings:
 
 
 @contextlib.contextmanager
-def side_by_side(directory: Path, provider: str) -> Iterator[list[Proxy]]:
+def side_by_side(directory: Path, provider: str, limits: tuple[str, ...]) -> Iterator[list[Proxy]]:
     """All three, running and proven to answer: the gateway first."""
     with (
-        proxies.gateway(directory, provider, *proxies.BOTH_LIMITS) as gateway,
+        proxies.gateway(directory, provider, *limits) as gateway,
         proxies.nginx(directory, provider) as nginx,
         proxies.envoy(directory, provider) as envoy,
     ):

@@ -22,6 +22,8 @@ from bench.streams import Load
 
 BOTH_LIMITS = ("--aibridge-max-concurrency", "10000", "--aibridge-rate-limit", "1000000")
 """On, and never reached: what they cost is measured, not what they refuse."""
+FIVE_RULES = (*BOTH_LIMITS, "--config", str(ROOT / "bench" / "five_rules.yaml"))
+"""The same, with three rules of a file: of a rate with a burst, of tokens, and of calls at one time."""
 
 _HOST = "127.0.0.1"
 _STRANGERS_KEY = "sk-bench-client-0123456789abcdef0123456789abcdef"

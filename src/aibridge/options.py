@@ -92,7 +92,7 @@ OPTIONS = (
     Option("aibridge", "max_retries", WHOLE, "0", LIMITS,
            "How often a call that failed before its first byte is sent again, within the retry budget.",
            minimum="0", maximum="5"),
-    Option("aibridge", "retry_budget", WHOLE, "10", LIMITS,
+    Option("aibridge", "retry_budget", WHOLE, "8", LIMITS,
            "Retries allowed, in percent of calls.", minimum="0", maximum="100"),
     Option("", "redis_url", TEXT, None, LIMITS,
            "Redis or Valkey that several servers count in, for example redis://host:6379/0.", secret=True),

@@ -11,6 +11,7 @@ import uvloop
 from valkey_server import ValkeyServer, running, until
 
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
+from aibridge.limits import redis_exchange, redis_link
 from aibridge.limits.counts import Ask, Counts, Held, Place, Present, Refusal
 from aibridge.limits.redis import LEASE, Redis
 from aibridge.overload.outcome import Outcome
@@ -29,7 +30,10 @@ def running_server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def server(running_server: ValkeyServer) -> ValkeyServer:
+def server(running_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
+    """A server that is waited for on a busy machine, too."""
+    monkeypatch.setattr(redis_link, "PATIENCE", 1.0)
+    monkeypatch.setattr(redis_exchange, "PATIENCE", 1.0)
     running_server.say("FLUSHALL")
     return running_server
 
@@ -352,6 +356,18 @@ def test_closing_gives_everything_back(server: ValkeyServer) -> None:
         assert server.number("EXISTS", "{aibridge}:replicas") == 0
         give_back(counts, one)
         assert not counts.healthy
+
+    uvloop.run(scenario())
+
+
+def test_what_a_living_replica_holds_is_renewed(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        counts = await Redis.connect(server.url, [HELD], lease=0.9)
+        await held(counts, Ask(0, ""))
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            assert await used(counts) == {(0, ""): 1.0}
+        await counts.close()
 
     uvloop.run(scenario())
 

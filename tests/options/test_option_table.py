@@ -20,7 +20,7 @@ NAMES = {
     "--aibridge-queue-size": ("CODER_AIBRIDGE_QUEUE_SIZE", "aibridge.queue_size", 1000),
     "--aibridge-adaptive-concurrency": ("CODER_AIBRIDGE_ADAPTIVE_CONCURRENCY", "aibridge.adaptive_concurrency", False),
     "--aibridge-max-retries": ("CODER_AIBRIDGE_MAX_RETRIES", "aibridge.max_retries", 0),
-    "--aibridge-retry-budget": ("CODER_AIBRIDGE_RETRY_BUDGET", "aibridge.retry_budget", 10),
+    "--aibridge-retry-budget": ("CODER_AIBRIDGE_RETRY_BUDGET", "aibridge.retry_budget", 8),
     "--redis-url": ("CODER_REDIS_URL", "redis_url", None),
     "--aibridge-circuit-breaker-enabled": (
         "CODER_AIBRIDGE_CIRCUIT_BREAKER_ENABLED",

@@ -1,7 +1,8 @@
 """A share of every limit, counted in this process: what a replica decides by while the shared counts are out of reach.
 
 The share is kept warm: whatever is admitted is counted here as well, so that the moment of parting gives nobody a
-second burst. A replica that had more than its share waits until it has no more.
+second burst. A replica that had more than its share waits until it has no more; one that had less may take the rest of
+it, so within one window of the parting as much may be admitted beyond the limit as calls were unevenly spread.
 """
 
 from collections.abc import Callable, Sequence

@@ -59,7 +59,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         """Call it at an instant."""
         handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heappush(self._timers, (when, -next(self._order), (callback, args, handle)))
+        heappush(self._timers, (when, next(self._order), (callback, args, handle)))
         return handle
 
     def play(self, when: float, callback: Callable[[*Arguments], object], *args: *Arguments) -> None:

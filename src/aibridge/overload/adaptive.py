@@ -1,7 +1,7 @@
 """How many calls an upstream takes at once, learnt from its answers.
 
-How long a call takes says how much a model wrote, not how busy its provider is: limiters that follow latency collapse
-on this traffic (in simulation to between 8 and 80 % of what a known limit achieves; see `simulation`). So the limit
+How long a call takes says how much a model wrote, not how busy its provider is: a limiter that follows it turns away
+a third of the calls that a provider with room to spare could serve (`tests/reliability` simulates one). So the limit
 follows two other signals. A refusal (429, 503, 529, a refused connection) is proof that there was no room. The time to
 the first byte does not depend on what is written after it, so its growth means that calls wait in the upstream; but it
 may also mean longer prompts, so it is believed only as far as giving way helps.
@@ -17,7 +17,7 @@ from aibridge.overload.outcome import Outcome, Rejection
 
 ROUND = 11
 LONGEST_ROUND = 255
-"""First bytes per median: enough that chance seldom moves one far, and not more than need be kept."""
+"""First bytes per median, at least and at most: enough that chance seldom moves it far, no more than it takes."""
 
 ROUNDS = 64
 """Medians remembered; the least of them is what a first byte takes when nothing waits."""
