@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,20 @@ def test_a_part_of_the_ledger_is_played(limits: str, arguments: tuple[str, ...],
 
 
 @pytest.mark.usefixtures("ledger")
+def test_a_day_begins_at_midnight_of_utc_wherever_the_operator_is(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # 14 hours ahead
+    time.tzset()
+    try:
+        totals = in_json("--limits", limits, "--from", "ledger", "--until", "2025-11-24")["totals"]
+        later = run("--limits", limits, "--from", "ledger", "--since", "2025-11-25")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert totals["calls"] == 1
+    assert "ledger has none of that time" in later.stderr
+
+
+@pytest.mark.usefixtures("ledger")
 def test_a_time_of_which_nothing_is_known_is_an_error(limits: str) -> None:
     result = run("--limits", limits, "--from", "ledger", "--since", "1d")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -224,11 +239,21 @@ def test_the_page_stands_alone_and_shows_all(limits: str, calls: str, tmp_path: 
     parts = [part.split("</svg>")[0] for part in page.split("<svg")[1:]]
     drawings = [ET.fromstring(f"<svg{part}</svg>") for part in parts]  # noqa: S314 -- written by ourselves
     assert [len(drawing.findall("polyline")) for drawing in drawings] == [4, 2, 2, 0]
+    assert {point.split(",")[1] for point in drawings[0][-4].attrib["points"].split()} == {"151.0", "126.0", "26.0"}
     labels = {text.text for drawing in drawings for text in drawing.findall("text")}
     assert labels >= {"0", "3", "6", "38", "76", "16:00", "16:30", "17:00", "ada"}
     titles = [title.text for drawing in drawings for title in drawing.iter("title")]
     for expected in ("recorded: at most 5", "with these limits: at most 2", "ada: 3 refusals, 2025-11-24 16:00Z"):
         assert expected in titles
+
+
+def test_no_name_is_read_as_html(limits: str, tmp_path: Path) -> None:
+    file, path = tmp_path / "calls.jsonl", tmp_path / "out.html"
+    file.write_text("".join(line(number, "<b>&", 10.0) for number in range(3)))
+    assert run("--limits", limits, "--from", str(file), "--plot", str(path)).exit_code == 0
+    page = path.read_text()
+    assert "<b>" not in page
+    assert page.count("&lt;b&gt;&amp;") == 4  # beside its row, over a cell of it, and in both tables
 
 
 def test_a_page_says_so_when_nobody_was_refused(tmp_path: Path, calls: str) -> None:

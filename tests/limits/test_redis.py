@@ -11,7 +11,7 @@ import uvloop
 from valkey_server import ValkeyServer, running, until
 
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
-from aibridge.limits import redis_exchange, redis_link
+from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Counts, Held, Place, Present, Refusal
 from aibridge.limits.redis import LEASE, Redis
 from aibridge.overload.outcome import Outcome
@@ -32,8 +32,7 @@ def running_server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def server(running_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_link, "PATIENCE", 1.0)
-    monkeypatch.setattr(redis_exchange, "PATIENCE", 1.0)
+    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
     running_server.say("FLUSHALL")
     return running_server
 

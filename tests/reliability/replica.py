@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from aibridge.domain.rule import Rule
-from aibridge.limits import redis_exchange, redis_link
+from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held
 from aibridge.limits.redis import Redis
 from aibridge.overload.outcome import Outcome
@@ -68,7 +68,7 @@ async def keep(counts: Redis, most: int) -> None:
 
 
 async def main(mode: str, url: str, skew: float, seconds: float, rules: list[Rule]) -> None:
-    redis_link.PATIENCE = redis_exchange.PATIENCE = 2.0  # on a busy machine an answer is late, and is waited for
+    redis_server.PATIENCE = 2.0  # on a busy machine an answer is late, and is waited for
     time.monotonic = lambda: _monotonic() + skew
     time.time = lambda: _time() + skew
     counts = await Redis.connect(url, rules, clock=time.monotonic)

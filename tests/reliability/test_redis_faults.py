@@ -12,7 +12,7 @@ from test_replicas import go, started
 from valkey_server import ValkeyServer, running, until
 
 from aibridge.domain.rule import Rule, Unit
-from aibridge.limits import redis_exchange, redis_link
+from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held, Place, Refusal
 from aibridge.limits.redis import Redis
 from aibridge.overload.outcome import Outcome
@@ -32,8 +32,7 @@ def hurried() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def server(hurried: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_link, "PATIENCE", 1.0)
-    monkeypatch.setattr(redis_exchange, "PATIENCE", 1.0)
+    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
     return hurried
 
 

@@ -9,7 +9,6 @@ from aibridge.domain.rule import Mode, Rule
 from aibridge.limits.counts import Present
 from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
 from aibridge.overload.keyed import Keyed
-from aibridge.overload.outcome import Outcome
 from aibridge.overload.rate import ExactWindow, Gcra
 
 _AT_ONCE = 1000
@@ -108,19 +107,12 @@ class Permits(_Subjects[ConcurrencyLimiter]):
         return entered if isinstance(entered, Permit) else None
 
 
-def settle(
-    taken: ExactWindow | Gcra | Permit, at: float, difference: float, outcome: Outcome, now: float
-) -> ConcurrencyLimiter | None:
-    """Give back what is held; correct what was taken at `at` by `difference`, its true cost less the taken one.
+def correct(taken: ExactWindow | Gcra, at: float, difference: float, now: float) -> None:
+    """Correct what was taken at `at` by `difference`, its true cost less the taken one.
 
-    Returns the limiter that has a permit free by that. A call that counts as one can become none, but not more.
+    A call that counts as one can become none, but not more.
     """
-    match taken:
-        case Permit(limiter=ConcurrencyLimiter() as limiter):
-            limiter.leave(taken, outcome, now)
-            return limiter
-        case Gcra():
-            taken.settle(now, difference)
-        case ExactWindow() if difference < 0.0:
-            taken.give_back(at, now)
-    return None
+    if isinstance(taken, Gcra):
+        taken.settle(now, difference)
+    elif difference < 0.0:
+        taken.give_back(at, now)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from time import monotonic
 
-from aibridge.domain.rule import Rule
-from aibridge.limits.counters import Permits, Spent, settle
+from aibridge.domain.rule import Mode, Rule
+from aibridge.limits.counters import Permits, Spent, correct
 from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
 from aibridge.limits.queues import Queue, Queues, Waiter
 from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
@@ -30,6 +30,7 @@ class Memory:
         self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self._clock = clock
         self._counters = [(Permits if rule.held else Spent)(rule, most_keys) for rule in rules]
+        self._plain = not any(rule.weighed or rule.mode is Mode.SHADOW for rule in rules)
         self._numbers = count(1)
         self._taken: dict[int, tuple[float, list[_Thing]]] = {}  # when, and in the order of asks
         self._queues = Queues(clock, self._give_up)
@@ -73,13 +74,16 @@ class Memory:
             return
         now = self._clock() if now is None else now
         at, things = taken
-        freed = [
-            settle(thing, at, cost - ask.cost, outcome, now)
-            for ask, thing, cost in zip(held.asks, things, costs, strict=True)
-        ]
+        freed: list[ConcurrencyLimiter] = []
+        for ask, thing, cost in zip(held.asks, things, costs, strict=True):
+            if isinstance(thing, Permit):
+                if thing.limiter is not None:
+                    freed.append(thing.limiter)
+                    thing.limiter.leave(thing, outcome, now)
+            elif cost != ask.cost:
+                correct(thing, at, cost - ask.cost, now)
         for limiter in freed:  # only now: who waits may need several of them
-            if limiter is not None:
-                self._hand_on(limiter, now)
+            self._hand_on(limiter, now)
 
     def full(self, rule: int, key: str) -> Refusal | None:
         """Whether a held rule without a queue has nothing left; see `Counts`.
@@ -125,43 +129,58 @@ class Memory:
             self._give_up(waiter)
 
     def _decide(self, asks: tuple[Ask, ...], now: float) -> Held | list[Ask]:
-        """Take everything, or nothing and say which of the asks were refused."""
+        """Take everything, or nothing and say which of the asks were refused.
+
+        The last is told by taking it, once the others would be admitted: nothing can change between.
+        """
         counters = self._counters
+        enforced, shadowed = (asks, ()) if self._plain else self._sorted(asks)
+        things: list[_Thing] = []
+        if enforced:
+            refused = [ask for ask in enforced[:-1] if counters[ask.rule].refuses(ask.key, ask.cost, now)]
+            last = enforced[-1]
+            if refused:
+                return [*refused, last] if counters[last.rule].refuses(last.key, last.cost, now) else refused
+            decisive = counters[last.rule].take(last.key, last.cost, now)
+            if decisive is None:
+                return [last]
+            for ask in enforced[:-1]:
+                thing = counters[ask.rule].take(ask.key, ask.cost, now)
+                if thing is None:
+                    raise RuntimeError(f"{ask} was refused after it was said that it would be admitted")
+                things.append(thing)
+            things.append(decisive)
+        over: tuple[int, ...] = ()
+        if shadowed:
+            enforced, over = self._take_shadows(shadowed, enforced, things, now)
+        number = next(self._numbers)
+        self._taken[number] = now, things
+        return Held(number, enforced, over)
+
+    def _sorted(self, asks: tuple[Ask, ...]) -> tuple[tuple[Ask, ...], tuple[Ask, ...]]:
+        """What may refuse and what is in shadow mode; no cost above what its rule can ever admit."""
         enforced: list[Ask] = []
         shadowed: list[Ask] = []
         for wanted in asks:
-            counter = counters[wanted.rule]
+            counter = self._counters[wanted.rule]
             ask = wanted if wanted.cost <= counter.most else Ask(wanted.rule, wanted.key, counter.most)
-            if counter.shadow:
-                shadowed.append(ask)
-            else:
-                enforced.append(ask)
-        if len(enforced) > 1:  # a single one is told by taking it
-            refused = [ask for ask in enforced if counters[ask.rule].refuses(ask.key, ask.cost, now)]
-            if refused:
-                return refused
-        things: list[_Thing] = []
-        for ask in enforced:
-            thing = counters[ask.rule].take(ask.key, ask.cost, now)
-            if thing is None:
-                return [ask]
-            things.append(thing)
-        over = self._take_shadows(shadowed, enforced, things, now) if shadowed else ()
-        number = next(self._numbers)
-        self._taken[number] = now, things
-        return Held(number, tuple(enforced), over)
+            (shadowed if counter.shadow else enforced).append(ask)
+        return tuple(enforced), tuple(shadowed)
 
-    def _take_shadows(self, asks: list[Ask], counted: list[Ask], things: list[_Thing], now: float) -> tuple[int, ...]:
-        """Take each for itself and add it to what was counted; which would have been refused is returned."""
+    def _take_shadows(
+        self, asks: tuple[Ask, ...], counted: tuple[Ask, ...], things: list[_Thing], now: float
+    ) -> tuple[tuple[Ask, ...], tuple[int, ...]]:
+        """Take each for itself: what is counted by now, and which rules would have refused."""
+        taken: list[Ask] = []
         over: list[int] = []
         for ask in asks:
             thing = self._counters[ask.rule].take(ask.key, ask.cost, now)
             if thing is None:
                 over.append(ask.rule)
             else:
-                counted.append(ask)
+                taken.append(ask)
                 things.append(thing)
-        return tuple(over)
+        return (*counted, *taken), tuple(over)
 
     def _refusal(self, refused: list[Ask], now: float, waited: float = 0.0) -> Refusal:
         first = refused[0]

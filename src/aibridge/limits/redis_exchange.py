@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from aibridge.limits import redis_server
 from aibridge.limits.redis_outbox import News, Outbox
 from aibridge.limits.redis_script import (
     MICROSECONDS,
@@ -29,7 +30,7 @@ from aibridge.limits.redis_script import (
     encode,
     settled,
 )
-from aibridge.limits.redis_server import PATIENCE, Server, Unreachable
+from aibridge.limits.redis_server import Server, Unreachable
 
 BEAT = 0.5
 """Seconds between two signs of life, and between two attempts to reach a server that is away."""
@@ -220,7 +221,7 @@ class Exchange:
         while self._questions and len(self._asked) < MOST_CALLS:
             question = self._questions.popleft()
             if not question.decision.done():
-                if now - question.since > PATIENCE:
+                if now - question.since > redis_server.PATIENCE:
                     question.decision.set_result(None)
                 else:
                     self._asked.append(question)

@@ -5,8 +5,9 @@ import asyncio
 from valkey.asyncio.connection import AbstractConnection, ConnectionPool
 from valkey.exceptions import NoScriptError, ValkeyError
 
+from aibridge.limits import redis_server
 from aibridge.limits.redis_script import DIGEST, SCRIPT
-from aibridge.limits.redis_server import GRACE, PATIENCE, Unreachable
+from aibridge.limits.redis_server import Unreachable
 
 
 class Link:
@@ -25,11 +26,11 @@ class Link:
         """The script's reply to a request; `Unreachable` without one, after `PATIENCE` and `GRACE` at the latest."""
         saying = asyncio.ensure_future(self._evaluate(request))
         try:
-            done, _ = await asyncio.wait((saying,), timeout=PATIENCE)
+            done, _ = await asyncio.wait((saying,), timeout=redis_server.PATIENCE)
             if not done:
-                done, _ = await asyncio.wait((saying,), timeout=GRACE)
+                done, _ = await asyncio.wait((saying,), timeout=redis_server.GRACE)
             if not done:
-                raise Unreachable(f"no answer within {(PATIENCE + GRACE) * 1000:g} ms")
+                raise Unreachable(f"no answer within {(redis_server.PATIENCE + redis_server.GRACE) * 1000:g} ms")
             return saying.result()
         except (ValkeyError, OSError) as error:
             raise Unreachable(str(error)) from error
