@@ -97,7 +97,7 @@ async def swept(world: World, cuts: Mapping[int, Cut]) -> tuple[int, BaseExcepti
     """One call with these cuts: how many awaits it had, how it ended, and what its client got."""
     call, reply, transport = a_call(world, CHAT.streaming_body)
     way = world.plane.gateway.interception
-    way.enter(call)
+    assert way.enter(call) is None
     stepper = Stepper(cast("Coroutine[Any, Any, None]", way.handle(call, reply)), cuts)
 
     async def work() -> None:

@@ -54,7 +54,9 @@ class Door:
 
     def enter(self, *headers: tuple[bytes, bytes], address: str = "192.0.2.1") -> Call:
         call = a_call(*headers, address=address)
-        self._check(call)
+        refusal = self._check(call)
+        if refusal is not None:
+            raise refusal
         return call
 
     def bearer(self, token: MintedToken | str) -> tuple[bytes, bytes]:

@@ -26,7 +26,10 @@ class Trace:
         self.left: list[str] = []
 
     def check(self, name: str) -> Check:
-        return lambda _: self.entered.append(name)
+        def check(_: Call) -> None:
+            self.entered.append(name)
+
+        return check
 
     def layer(self, name: str) -> Layer:
         def wrap(handle: Handler) -> Handler:
@@ -59,7 +62,7 @@ class Trace:
 
 def traced(way: Way, trace: Trace) -> list[str]:
     call = a_call()
-    way.enter(call)
+    assert way.enter(call) is None
     at_the_door = len(trace.entered)
     finished(way.handle(call, a_reply()[0]))
     assert trace.left == trace.entered[at_the_door:][::-1]

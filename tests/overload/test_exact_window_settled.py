@@ -108,15 +108,25 @@ def test_a_call_that_has_left_the_window_gives_nothing_back() -> None:
     assert limiter.take(1.6) is not None
 
 
-def test_the_last_call_given_back_leaves_the_limiter_idle() -> None:
-    limiter = ExactWindow(3, 1.0)
-    for _ in range(2):
-        limiter.take(5.0)
-    limiter.give_back(5.0, 5.25)
-    assert not limiter.idle(5.25)
-    limiter.give_back(5.0, 5.25)
-    assert limiter.idle(5.25)
-    assert limiter.used(5.25) == 0.0
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_the_last_call_given_back_leaves_the_whole_limit(limit: int) -> None:
+    limiter = ExactWindow(limit, 1.0)
+    for now in (5.0, 5.25)[:limit]:
+        limiter.take(now)
+    for now in (5.0, 5.25)[:limit]:
+        limiter.give_back(now, 5.5)
+    assert limiter.used(5.5) == 0.0
+    assert [limiter.take(5.5) is None for _ in range(limit + 1)] == [True] * limit + [False]
+    assert [limiter.used(now) for now in (5.5, 6.5)] == [limit, 0.0]
+
+
+def test_a_call_given_back_while_the_clock_is_behind_does_not_make_it_run_backwards() -> None:
+    limiter = ExactWindow(1, 1.0)
+    limiter.take(101.0)
+    limiter.give_back(101.0, 100.75)
+    assert limiter.take(100.75) is None
+    assert limiter.take(101.75) is not None  # it counts from 101
+    assert limiter.take(102.0) is None
 
 
 @given(limit=st.integers(1, 3), data=st.data())

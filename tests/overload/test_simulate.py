@@ -8,12 +8,12 @@ from chance import seeded
 
 from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
 from aibridge.overload.breaker import Breaker, BreakerRule
-from aibridge.overload.concurrency import ConcurrencyLimiter
+from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
+from aibridge.overload.outcome import Outcome
 from aibridge.overload.retry_budget import RetryBudget
 from aibridge.overload.simulation.gateway import GatewayRule
 from aibridge.overload.simulation.report import Part, Report, percentile
 from aibridge.overload.simulation.scenario import BrownOut, Scenario, run
-from aibridge.overload.simulation.timeline import Timeline
 from aibridge.overload.simulation.traffic import Flow
 from aibridge.overload.simulation.upstream import UpstreamModel
 
@@ -29,14 +29,6 @@ def four_clients(gateway: GatewayRule = OPEN, upstream: UpstreamModel = STEADY, 
     """Four people who call all the time, for twenty seconds."""
     flows = (Flow("all", clients=4, **flow),)  # type: ignore[arg-type]
     return run(Scenario(flows, gateway, upstream, seconds=20.0, warm_up=0.0), seeded(1))
-
-
-def test_what_happens_happens_in_order() -> None:
-    timeline, seen = Timeline(), list[tuple[str, float]]()
-    for name, seconds in (("b", 2.0), ("a", 1.0), ("c", 2.0)):
-        timeline.after(seconds, lambda name=name: seen.append((name, timeline.now)))  # type: ignore[misc]
-    timeline.run()
-    assert seen == [("a", 1.0), ("b", 2.0), ("c", 2.0)]
 
 
 def test_the_same_luck_gives_the_same_report() -> None:
@@ -111,12 +103,39 @@ def test_a_limit_keeps_the_provider_from_refusing() -> None:
     assert report.limit == 2
 
 
+class Recording(AdaptiveLimiter):
+    """Remembers what it is told."""
+
+    __slots__ = ("first_bytes", "refusals")
+
+    def __init__(self) -> None:
+        super().__init__(AdaptiveRule(initial=9), "gateway")
+        self.first_bytes = list[float]()
+        self.refusals = 0
+
+    def answered(self, permit: Permit, first_byte: float, now: float) -> None:
+        self.first_bytes.append(first_byte)
+        super().answered(permit, first_byte, now)
+
+    def leave(
+        self,
+        permit: Permit,
+        outcome: Outcome,
+        now: float,
+        *,
+        overloaded: bool = False,
+        first_byte: float | None = None,
+    ) -> None:
+        self.refusals += overloaded
+        super().leave(permit, outcome, now, overloaded=overloaded, first_byte=first_byte)
+
+
 def test_an_adaptive_limit_is_told_of_refusals_and_of_first_bytes() -> None:
-    rule = GatewayRule(limiter=lambda: AdaptiveLimiter(AdaptiveRule(initial=1), "gateway"), queue_size=9)
-    report = four_clients(rule)
-    assert 0 < report.refusals < four_clients().refusals
-    assert max(sum(a <= at < a + 2.0 for at in report.requests) for a in report.requests) > 1  # it grew
-    assert report.part().share > four_clients().part().share
+    limiter = Recording()
+    report = four_clients(GatewayRule(limiter=lambda: limiter, queue_size=9))
+    assert limiter.refusals == report.refusals > 0
+    assert limiter.first_bytes == [0.5] * report.part().served
+    assert report.limit == limiter.limit < 9
 
 
 def test_a_queue_before_the_limit_serves_all() -> None:
@@ -174,6 +193,22 @@ def test_a_gateway_that_listens_waits_as_long_as_the_provider_asked_for() -> Non
     )
     assert 3.0 <= listening.requests[1] - listening.requests[0] <= 3.6
     assert deaf.requests[:2] == (0.0, 0.1)
+
+
+def test_a_breaker_that_refuses_gives_the_permit_back() -> None:
+    rule = replace(TWO, breaker=lambda: Breaker("breaker", BreakerRule(timeout=5.0)))
+    report = four_clients(rule, UpstreamModel(slots=0, queue=0))
+    assert report.requests[-1] > 10.0
+
+
+def test_goodput_is_of_the_offered_calls_or_of_the_capacity() -> None:
+    light, heavy = (
+        run(Scenario((Flow("all", rate=rate),), upstream=UpstreamModel(queue=0)), seeded(1)) for rate in (5.0, 50.0)
+    )
+    assert light.goodput == light.part().share > 0.95
+    assert heavy.goodput == pytest.approx(heavy.rate / 12.5)
+    assert 0.9 < heavy.goodput < 1.0
+    assert heavy.part().share < 0.3
 
 
 def test_nobody_retries_what_broke_off() -> None:

@@ -18,19 +18,13 @@ _PASSES = 503
 
 def capacity(limits: Limits) -> Check:
     """Refuse what cannot be served whoever calls: the cheapest refusal, before anything is looked at."""
-
-    def check(_: Call) -> None:
-        refusal = limits.check_capacity()
-        if refusal is not None:
-            raise refusal
-
-    return check
+    return lambda _: limits.check_capacity()
 
 
 def pace(limits: Limits, clock: Clock) -> Check:
     """Refuse, without asking anybody, a caller of whom it is known already. Takes nothing."""
 
-    def check(call: Call) -> None:
+    def check(call: Call) -> Refused | None:
         if call.actor is None:
             raise RuntimeError("a caller is paced who is not identified")
         caller = call.caller = Caller(
@@ -40,9 +34,7 @@ def pace(limits: Limits, clock: Clock) -> Check:
             batch=is_batch(call.actor.priority, call.fields.get(PRIORITY)),
             passes_through=not call.route.recorded,
         )
-        refusal = limits.check(caller, clock())
-        if refusal is not None:
-            raise refusal
+        return limits.check(caller, clock())
 
     return check
 

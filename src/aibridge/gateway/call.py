@@ -154,7 +154,7 @@ class Call:
 
 Clock = Callable[[], float]
 """Answers in seconds: of the monotonic clock unless it is called a wall clock."""
-Check = Callable[[Call], None]
-"""A look at a call at the door. Raises a CallError to refuse it, and takes nothing that would have to come back."""
+Check = Callable[[Call], CallError | None]
+"""A look at a call at the door. Answers an error to refuse it, and takes nothing that would have to come back."""
 Handler = Callable[[Call, Reply], Awaitable[None]]
 Layer = Callable[[Handler], Handler]

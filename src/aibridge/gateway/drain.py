@@ -21,8 +21,7 @@ def stopping() -> Draining:
 def drain(draining: Callable[[], bool]) -> Check:
     """Refuse what comes after the gateway was told to stop. What is under way goes on."""
 
-    def check(_: Call) -> None:
-        if draining():
-            raise stopping()
+    def check(_: Call) -> Draining | None:
+        return stopping() if draining() else None
 
     return check

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, MutableMapping
 
-from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
+from aibridge.domain.errors import CallError, Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import PREFIX
 from aibridge.gateway.call import Call, Check, Clock
@@ -45,7 +45,7 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     is no look-up outside memory, whatever is presented. `used` learns when tokens are used, in UTC microseconds.
     """
 
-    def check(call: Call) -> None:
+    def check(call: Call) -> CallError | None:
         presented = _presented(call.fields)
         known, now = snapshot(), wall_clock()
         for text in presented.values():
@@ -55,15 +55,16 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
                 used[actor.token_id] = call.started_at
                 break
         if call.actor is None:
-            raise _stranger(call, presented, strangers, clock())
+            return _stranger(call, presented, strangers, clock())
         if GOVERNANCE_TOKEN in presented:
             if not allow_byok:
-                raise Forbidden(
+                return Forbidden(
                     "Bring Your Own Key (BYOK) mode is not enabled.",
                     "Send the token as `Authorization: Bearer` instead, or set --aibridge-allow-byok.",
                     field=GOVERNANCE_TOKEN.decode(),
                 )
             call.own_credential = _own(call.headers)
+        return None
 
     return check
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from aibridge.domain.errors import CallError
 from aibridge.gateway.call import Call, Check, Handler, Layer
 
 
@@ -16,14 +17,13 @@ class Way(NamedTuple):
     door: tuple[Check, ...]
     handle: Handler
 
-    def enter(self, call: Call) -> None:
-        """Pass the door.
-
-        Raises:
-            CallError: the call is refused.
-        """
+    def enter(self, call: Call) -> CallError | None:
+        """Pass the door, or be refused there."""
         for check in self.door:
-            check(call)
+            refusal = check(call)
+            if refusal is not None:
+                return refusal
+        return None
 
 
 class Pipelines(NamedTuple):

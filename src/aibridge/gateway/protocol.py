@@ -99,9 +99,11 @@ class GatewayProtocol(GuardedProtocol):
         )
         way = self.gateway.interception if found.route.recorded else self.gateway.pass_through
         try:
-            way.enter(call)
+            refusal = way.enter(call)
         except Exception as reason:  # noqa: BLE001 (as in `_serve`)
-            self._turn_away(call, self._told(call, reason))
+            refusal = self._told(call, reason)
+        if refusal is not None:
+            self._turn_away(call, refusal)
             return None
         current = self.parser.get_http_version() == "1.1"
         self.outgoing = Reply(self.transport, keep_alive=current and self.parser.should_keep_alive(), may_chunk=current)

@@ -11,13 +11,11 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
 
 import msgspec
 
-from aibridge.limits import redis_server
 from aibridge.limits.redis_outbox import News, Outbox
+from aibridge.limits.redis_questions import MOST_READS, Questions
 from aibridge.limits.redis_script import (
     MICROSECONDS,
     Answer,
@@ -38,10 +36,6 @@ BEAT = 0.5
 LINGER = 0.002
 """Seconds that a correction waits for a question to go with."""
 
-MOST_CALLS = 64
-MOST_READS = 64
-"""How many calls one request decides at most, and how many counts it reads: the server does nothing else meanwhile."""
-
 FAREWELL = 1.0
 """Seconds that `close` may take to give everything back."""
 
@@ -49,22 +43,6 @@ _MEMORY = 8
 """Beats: so long a replica that is not seen is counted all the same, if the server has forgotten everything."""
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-
-
-@dataclass(slots=True, eq=False)
-class _Question:
-    """A call to decide, or what is used; None is the answer of a server that is away."""
-
-    words: tuple[Word, ...]
-    decision: "asyncio.Future[Decision | None]"
-    since: float
-
-
-@dataclass(slots=True, eq=False)
-class _Reading:
-    reads: list[Read]
-    used: "asyncio.Future[list[float] | None]"
 
 
 class Exchange:
@@ -98,10 +76,7 @@ class Exchange:
         self._counted = counted
         self._news = News()
         self._living = deque((replicas,), maxlen=_MEMORY)
-        self._questions: deque[_Question] = deque()
-        self._asked: list[_Question] = []
-        self._readings: deque[_Reading] = deque()
-        self._asked_to_read: _Reading | None = None
+        self._questions = Questions()
         self._wake = asyncio.Event()
         self._lingering: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -112,31 +87,25 @@ class Exchange:
         """The server's decision about a call, or None where it is away. Cancelled, it leaves nothing taken."""
         if self.away:
             return None
-        question = _Question(words, self._loop.create_future(), self._loop.time())
-        self._questions.append(question)
+        decision = self._questions.decide(words, self._loop.time())
         self._wake.set()
         try:
-            return await question.decision
+            return await decision
         except asyncio.CancelledError:
-            if question.decision.done() and not question.decision.cancelled():
-                self._give_back(words, question.decision.result())  # it came while the caller was leaving
+            if decision.done() and not decision.cancelled():  # it came while the caller was leaving
+                self._give_back(words, decision.result())
             raise
 
     async def read(self, reads: list[Read]) -> list[float] | None:
         """What is used of each, or None if the server is away."""
         used: list[float] = []
         for start in range(0, len(reads), MOST_READS):
-            part = None if self.away else await self._read(reads[start : start + MOST_READS])
-            if part is None:
+            if self.away:
                 return None
-            used += part
+            part = self._questions.read(reads[start : start + MOST_READS])
+            self._wake.set()
+            used += await part or ()
         return None if self.away else used
-
-    async def _read(self, reads: list[Read]) -> list[float] | None:
-        reading = _Reading(reads, self._loop.create_future())
-        self._readings.append(reading)
-        self._wake.set()
-        return await reading.used
 
     def release(self, number: int, entries: list[Settled]) -> None:
         """A call has ended: keep nothing of it alive, and have these corrected soon."""
@@ -162,7 +131,7 @@ class Exchange:
         self._talk.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._talk
-        self._give_up()
+        self._questions.give_up()
         if not self.away:
             self.away = True
             self.outbox.leave()
@@ -179,13 +148,14 @@ class Exchange:
             now = self._loop.time()
             # A server that is away is asked for a sign of life and no more: what it heard then is never known.
             request = self._request(beat=self.away or now >= self._beat_at, fill=not self.away)
-            self._pick(request, now)
+            self._questions.pick(request, now)
             try:
-                answer = await self._say(request)
+                self._hear(request, await self._say(request))
             except Unreachable as error:
                 self._part(str(error))
-            else:
-                self._hear(request, answer)
+            except Exception:  # noqa: BLE001 - logged; whatever it was, those who wait must not wait for ever
+                _log.exception("limits: an answer of Redis could not be heeded")
+                self._part("see above")
             self.answered.set()
             if self.away:
                 await asyncio.sleep(BEAT)
@@ -194,7 +164,9 @@ class Exchange:
 
     async def _next(self) -> None:
         """Wait until there is something to say, or it is time for a sign of life."""
-        if not (self._questions or self._readings or self.outbox.many):
+        if not (self._questions or self.outbox.many):
+            if not self.outbox.empty:
+                self._linger()
             timer = self._loop.call_at(self._beat_at, self._wake.set)
             await self._wake.wait()
             timer.cancel()
@@ -216,20 +188,6 @@ class Exchange:
             self.outbox.fill(request, now)
         return request
 
-    def _pick(self, request: Request, now: float) -> None:
-        """Put questions into a request. Who has waited too long already shall decide without the server."""
-        while self._questions and len(self._asked) < MOST_CALLS:
-            question = self._questions.popleft()
-            if not question.decision.done():
-                if now - question.since > redis_server.PATIENCE:
-                    question.decision.set_result(None)
-                else:
-                    self._asked.append(question)
-        request.takes = [question.words for question in self._asked]
-        if self._readings:
-            self._asked_to_read = self._readings.popleft()
-            request.reads = self._asked_to_read.reads
-
     async def _say(self, request: Request) -> Answer:
         try:
             return decode(await self._server.say(encode(request)))
@@ -247,42 +205,27 @@ class Exchange:
             _log.info("limits: counts are shared over Redis (%d corrections lost)", self.outbox.lost)
             self.outbox.lost = 0
             self.outbox.renew()
-        if answer.fresh:
+        elif answer.fresh:
             self.outbox.renew()
-        for question, decision in zip(self._asked, answer.decisions, strict=True):
-            if question.decision.done():  # who asked has left
-                self._give_back(question.words, decision)
-            else:
-                question.decision.set_result(decision)
-        self._asked.clear()
-        if self._asked_to_read is not None:
-            _resolve(self._asked_to_read.used, answer.used)
-            self._asked_to_read = None
+        for words, decision in self._questions.answer(answer):
+            self._give_back(words, decision)
         if request.beat:
-            before = self.replicas
-            self._living.append(answer.alive)
-            if self.replicas != before:
-                self._counted(self.replicas)
+            self._count(answer.alive)
         for breaker, seconds in self._news.heard(answer.news, answer.open, now):
             self._told(breaker, seconds)
+
+    def _count(self, alive: int) -> None:
+        before = self.replicas
+        self._living.append(alive)
+        if self.replicas != before:
+            self._counted(self.replicas)
 
     def _part(self, reason: str) -> None:
         """From now on nobody waits for the server."""
         if not self.away or not self.answered.is_set():
             _log.warning("limits: Redis is away (%s); each replica keeps to its share", reason)
         self.away = True
-        self._give_up()
-
-    def _give_up(self) -> None:
-        for question in (*self._asked, *self._questions):
-            _resolve(question.decision, None)
-        for reading in (self._asked_to_read, *self._readings):
-            if reading is not None:
-                _resolve(reading.used, None)
-        self._asked.clear()
-        self._asked_to_read = None
-        self._questions.clear()
-        self._readings.clear()
+        self._questions.give_up()
 
     def _give_back(self, words: tuple[Word, ...], decision: Decision | None) -> None:
         """Undo what was taken for a caller who has left."""
@@ -294,8 +237,3 @@ class Exchange:
     def _linger(self) -> None:
         if self._lingering is None:
             self._lingering = self._loop.call_later(LINGER, self._wake.set)
-
-
-def _resolve(future: "asyncio.Future[_T | None]", result: _T | None) -> None:
-    if not future.done():
-        future.set_result(result)

@@ -116,7 +116,7 @@ class AdaptiveLimiter(ConcurrencyLimiter):
 
         Tell it when it comes: told at the end of a long stream it is old, and says what was true when that began.
         """
-        if permit.entered_at < self._cut_at:
+        if not self._sent_since_cut(permit):
             return
         if len(self._first_bytes) < LONGEST_ROUND:
             self._first_bytes.append(first_byte)
@@ -140,12 +140,15 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         """
         super().leave(permit, outcome, now)
         if overloaded:
-            if permit.entered_at >= self._cut_at:
-                self._cut(min(self._exact, self.in_flight) * self.rule.backoff, now)
+            if self._sent_since_cut(permit):
+                self._cut(self.in_flight * self.rule.backoff, now)
         elif first_byte is not None:
             self.answered(permit, first_byte, now)
-        elif outcome is Outcome.SUCCESS and permit.entered_at >= self._cut_at:
+        elif outcome is Outcome.SUCCESS and self._sent_since_cut(permit):
             self._grow(now)
+
+    def _sent_since_cut(self, permit: Permit) -> bool:
+        return permit.entered_at > self._cut_at
 
     def _close_round(self, now: float) -> None:
         """Compare the first bytes of a round with the usual ones, and give way if they are slow."""

@@ -195,8 +195,9 @@ class Backlog(Generic[W]):
         if not lane:
             return None
         place = lane.first()
+        self._use(place.flow, place.group, place.weight, now)
         self._remove(place)
-        self.charge(place.flow, place.group, place.weight, now)
+        (self._batch if lane is self._interactive else self._interactive).rank(place.flow, place.group)
         return place.waiter
 
     def leave(self, waiter: W) -> None:
@@ -216,12 +217,9 @@ class Backlog(Generic[W]):
 
     def charge(self, flow: str, group: str, amount: float, now: float) -> None:
         """Add to the recent use, as calls do that go without waiting. An amount of 0 or less adds nothing."""
-        if amount > 0.0:
-            self._now = now = max(now, self._now)
-            self._uses.add((group,), amount, now)
-            self._uses.add((group, flow), amount, now)
-            self._interactive.rank(flow, group)
-            self._batch.rank(flow, group)
+        self._use(flow, group, amount, now)
+        self._interactive.rank(flow, group)
+        self._batch.rank(flow, group)
 
     @property
     def first_deadline(self) -> float:
@@ -235,6 +233,12 @@ class Backlog(Generic[W]):
 
     def __len__(self) -> int:
         return len(self._places) + len(self._overdue)
+
+    def _use(self, flow: str, group: str, amount: float, now: float) -> None:
+        if amount > 0.0:
+            self._now = now = max(now, self._now)
+            self._uses.add((group,), amount, now)
+            self._uses.add((group, flow), amount, now)
 
     def _retire(self, now: float) -> None:
         """Take those out of the line whose deadline has passed."""

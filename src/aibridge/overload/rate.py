@@ -156,14 +156,21 @@ class ExactWindow:
         newer than it, and no window holds more than `limit` of those that count. Where calls share a place, nothing is
         given back.
         """
-        if now >= _expiry(taken_at, self._rule.window) or self._rule.group > 1:
+        window = self._rule.window
+        leaves_at = _expiry(taken_at, window)
+        has_left = now >= leaves_at or self._newest >= _expiry(
+            leaves_at, window
+        )  # by the clock, now or when it was ahead
+        if has_left or self._rule.group > 1:
             return
         burst = self._burst
-        gone = burst.gone(now) if burst is not None else 0
-        if burst is not None and gone < len(burst.expiries):
+        if burst is None:
+            burst = self._burst = _Burst(array("d"), 0, 0)
+        gone = burst.gone(now)
+        if gone < len(burst.expiries):
             burst.expiries[(burst.oldest + gone) % len(burst.expiries)] = now
         else:
-            self._newest = min(self._newest, now)
+            burst.room = 1  # the newest is the oldest: the next call stands in its place
 
     def idle(self, now: float) -> bool:
         """Whether every call has left the window."""

@@ -1,0 +1,137 @@
+"""Waiting over Redis, which tells nobody that something came free."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvloop
+from redis_world import CALLS, LEASES, QUEUED, give_back, held, refused, replicas
+from valkey_server import ValkeyServer, running, until
+
+from aibridge.domain.rule import Rule, Unit
+from aibridge.limits import redis_server
+from aibridge.limits.counts import Ask, Held, Place
+
+
+@pytest.fixture(scope="module")
+def running_server() -> Iterator[ValkeyServer]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
+    """A server that is waited for on a busy machine, too."""
+    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    running_server.say("FLUSHALL")
+    return running_server
+
+
+def test_a_newcomer_waits_for_what_this_replica_gives_back(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, QUEUED) as (counts,):
+            first = await held(counts, Ask(0, ""), place=Place("ann"))
+            waiting = asyncio.create_task(held(counts, Ask(0, ""), place=Place("bob")))
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            give_back(counts, first)
+            second = await waiting
+            assert time.monotonic() - began < 0.05
+            assert 0.05 <= second.waited < 0.15
+            give_back(counts, second)
+
+    uvloop.run(scenario())
+
+
+def test_what_another_replica_gives_back_is_found_within_some_turns(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, QUEUED, number=2) as (here, there):
+            first = await held(here, Ask(0, ""))
+            waiting = asyncio.create_task(held(there, Ask(0, ""), place=Place("bob")))
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            give_back(here, first)
+            await waiting
+            assert time.monotonic() - began < 0.2
+
+    uvloop.run(scenario())
+
+
+def test_who_used_less_goes_first_and_nobody_overtakes_those_who_wait(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        order: list[str] = []
+        async with replicas(server, QUEUED) as (counts,):
+
+            async def call(user: str) -> None:
+                one = await held(counts, Ask(0, ""), place=Place(user))
+                order.append(user)
+                await asyncio.sleep(0)
+                give_back(counts, one)
+
+            first = await held(counts, Ask(0, ""), place=Place("hog"))
+            calls = [asyncio.create_task(call(user)) for user in ("hog", "hog", "hog", "mouse", "mouse")]
+            await asyncio.sleep(0.05)
+            give_back(counts, first)
+            calls.append(asyncio.create_task(call("late")))
+            await asyncio.gather(*calls)
+        assert order == ["hog", "mouse", "late", "hog", "mouse", "hog"]
+
+    uvloop.run(scenario())
+
+
+def test_a_wait_ends_with_the_queue_timeout_and_says_how_long_it_was(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        rule = Rule(name="queued", unit=Unit.CONCURRENT, amount=1, queue_timeout=0.1, queue_size=1)
+        async with replicas(server, rule) as (counts,):
+            await held(counts, Ask(0, ""))
+            waiting = [asyncio.create_task(refused(counts, Ask(0, ""), place=Place("ann"))) for _ in range(4)]
+            waits = sorted(refusal.waited for refusal in await asyncio.gather(*waiting))
+            assert waits[0] < 0.05, "no room in the queue"
+            assert 0.1 <= waits[-1] < 0.2
+            refusal = await waiting[0]
+            assert (refusal.rule, refusal.used) == (0, 1.0)
+            assert refusal.retry_after > 0.0
+            assert counts.waiting == 0
+
+    uvloop.run(scenario())
+
+
+def test_a_waiter_that_is_cancelled_leaves_no_trace(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, QUEUED) as (counts,):
+            for pause in (0.0, 0.001, 0.01, 0.03):
+                first = await held(counts, Ask(0, ""))
+                waiting = [asyncio.create_task(counts.take((Ask(0, ""),), Place("ann"))) for _ in range(3)]
+                await asyncio.sleep(0.005)
+                give_back(counts, first)
+                await asyncio.sleep(pause)
+                for one in waiting:
+                    if one.done() and isinstance(answer := one.result(), Held):
+                        give_back(counts, answer)
+                    one.cancel()
+                await until(lambda: server.number("ZCARD", LEASES % "queued") == 0, within=1.0)
+                assert counts.waiting == 0
+
+    uvloop.run(scenario())
+
+
+def test_who_lacks_something_else_by_its_turn_is_told_at_once(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        other = Rule(name="other", unit=Unit.CONCURRENT, amount=1, queue_timeout=2.0, queue_size=10)
+        async with replicas(server, QUEUED, CALLS, other) as (counts,):
+            first = await held(counts, Ask(0, ""))
+            waiting = asyncio.create_task(refused(counts, Ask(0, ""), Ask(1, "ann"), place=Place("ann")))
+            moving = asyncio.create_task(held(counts, Ask(0, ""), Ask(2, ""), place=Place("bob")))
+            await asyncio.sleep(0.02)
+            taken = await held(counts, Ask(2, ""))
+            for _ in range(3):
+                await held(counts, Ask(1, "ann"))
+            give_back(counts, first)
+            assert (await waiting).rule == 1
+            await asyncio.sleep(0.05)
+            assert not moving.done()
+            give_back(counts, taken)
+            give_back(counts, await moving)
+
+    uvloop.run(scenario())
