@@ -1,4 +1,4 @@
-"""`aibridge simulate` from the command line to the table, the JSON and the page."""
+"""`aibridge simulate` from the command line to the table and the JSON."""
 
 import json
 import os
@@ -6,60 +6,26 @@ import pty
 import subprocess
 import sys
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
-from click.testing import CliRunner, Result
+from simulate_samples import RULES, SECOND, START, calls_in, limits_in, line, run
 
-from aibridge.cli import cli
 from aibridge.domain.interception import Ending, Interception, Status, interception_id
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink
 
-SECOND = 1_000_000
-START = 1_764_000_000 * SECOND  # 2025-11-24 16:00:00Z
-
-RULES = """\
-limits:
-  - name: cap
-    unit: concurrent
-    amount: 2
-  - name: rate
-    unit: requests
-    amount: 3
-    window: 1m
-    subject: user
-    mode: shadow
-"""
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["simulate", *arguments], env={"CODER_DATABASE_URL": None, "COLUMNS": "100"})
-
 
 @pytest.fixture
 def limits(tmp_path: Path) -> str:
-    path = tmp_path / "new.yaml"
-    path.write_text(RULES)
-    return str(path)
+    return limits_in(tmp_path)
 
 
 @pytest.fixture
 def calls(tmp_path: Path) -> str:
-    """Five calls of Ada's, ten seconds each and a second apart, and one of Ben's an hour later."""
-    ada = [line(number, "ada", 10.0) for number in range(5)]
-    path = tmp_path / "calls.jsonl"
-    path.write_text("".join([*ada, line(3600, "<ben>", 1.0)]))
-    return str(path)
-
-
-def line(second: int, actor: str, duration: float) -> str:
-    row = {"at": START / SECOND + second, "actor": actor, "provider": "openai", "model": "gpt-6"}
-    return json.dumps(row | {"input_tokens": 10, "output_tokens": 5, "duration": duration}) + "\n"
+    return calls_in(tmp_path)
 
 
 def in_json(*arguments: str) -> dict[str, Any]:
@@ -210,66 +176,6 @@ def test_a_time_of_which_nothing_is_known_is_an_error(limits: str) -> None:
     result = run("--limits", limits, "--from", "ledger", "--since", "1d")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "ledger has none of that time" in result.stderr
-
-
-class Fetches(HTMLParser):
-    """What a page would fetch or run."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("script", "link", "img", "iframe", "object"):
-            self.found.append(tag)
-        self.found += [name for name, _ in attrs if name in ("src", "href", "xlink:href") or name.startswith("on")]
-
-
-def test_the_page_stands_alone_and_shows_all(limits: str, calls: str, tmp_path: Path) -> None:
-    path = tmp_path / "out.html"
-    result = run("--limits", limits, "--from", calls, "--plot", str(path))
-
-    assert (result.exit_code, result.stderr) == (0, f"The plots are in {path}\n")
-    page = path.read_text()
-    fetches = Fetches()
-    fetches.feed(page)
-    assert fetches.found == []
-    assert "<ben>" not in page
-    assert "&lt;ben&gt;" in page
-    parts = [part.split("</svg>")[0] for part in page.split("<svg")[1:]]
-    drawings = [ET.fromstring(f"<svg{part}</svg>") for part in parts]  # noqa: S314 -- written by ourselves
-    assert [len(drawing.findall("polyline")) for drawing in drawings] == [4, 2, 2, 0]
-    assert {point.split(",")[1] for point in drawings[0][-4].attrib["points"].split()} == {"151.0", "126.0", "26.0"}
-    labels = {text.text for drawing in drawings for text in drawing.findall("text")}
-    assert labels >= {"0", "3", "6", "38", "76", "16:00", "16:30", "17:00", "ada"}
-    titles = [title.text for drawing in drawings for title in drawing.iter("title")]
-    for expected in ("recorded: at most 5", "with these limits: at most 2", "ada: 3 refusals, 2025-11-24 16:00Z"):
-        assert expected in titles
-
-
-def test_no_name_is_read_as_html(limits: str, tmp_path: Path) -> None:
-    file, path = tmp_path / "calls.jsonl", tmp_path / "out.html"
-    file.write_text("".join(line(number, "<b>&", 10.0) for number in range(3)))
-    assert run("--limits", limits, "--from", str(file), "--plot", str(path)).exit_code == 0
-    page = path.read_text()
-    assert "<b>" not in page
-    assert page.count("&lt;b&gt;&amp;") == 4  # beside its row, over a cell of it, and in both tables
-
-
-def test_a_page_says_so_when_nobody_was_refused(tmp_path: Path, calls: str) -> None:
-    file, path = tmp_path / "none.yaml", tmp_path / "out.html"
-    file.write_text("limits: []\n")
-    assert run("--limits", str(file), "--from", calls, "--plot", str(path)).exit_code == 0
-    assert "Nobody." in path.read_text()
-
-
-def test_a_long_time_is_drawn_in_as_many_points_as_a_short_one(limits: str, tmp_path: Path) -> None:
-    file, path = tmp_path / "calls.jsonl", tmp_path / "out.html"
-    file.write_text("".join(line(number * 86400, "ada", 100.0) for number in range(60)))
-    assert run("--limits", limits, "--from", str(file), "--plot", str(path)).exit_code == 0
-    page = path.read_text()
-    assert "the busiest minute of 178" in page
-    assert len(page) < 100_000
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ PATIENCE = 5.0
 SOMEBODY = Place(flow="somebody")
 two_at_once = Rule(name="two", unit=Unit.CONCURRENT, amount=2)
 one_at_once = Rule(name="one", unit=Unit.CONCURRENT, amount=1)
-one_and_a_queue = Rule(name="queue", unit=Unit.CONCURRENT, amount=1, queue_timeout=PATIENCE, queue_size=10)
+one_and_a_queue = Rule(name="queue", unit=Unit.CONCURRENT, amount=1, queue_timeout=60.0, queue_size=10)
 tokens = Rule(name="tokens", unit=Unit.TOTAL_TOKENS, amount=1000, window=60.0)
 requests = Rule(name="requests", unit=Unit.REQUESTS, amount=3, window=60.0)
 shadow = Rule(name="shadow", unit=Unit.CONCURRENT, amount=1, mode=Mode.SHADOW)
@@ -112,20 +112,22 @@ def test_what_was_counted_is_told_where_it_is_not_what_was_asked() -> None:
 
 
 def test_what_one_turn_of_the_loop_asks_is_one_write() -> None:
-    async def scenario() -> list[FromWorker]:
+    async def scenario() -> bytes:
         ours, theirs = socket.socketpair()
         worker = await HostCounts.connect(theirs)
         takes = [asyncio.create_task(worker.take(ONE)) for _ in range(50)]
         for _ in range(3):
             await asyncio.sleep(0)
-        heard = [*Batches[FromWorker](FromWorker).read(ours.recv(1 << 16))]
+        said = ours.recv(1 << 16)
         ours.close()
         await asyncio.gather(*takes)
-        return heard
+        return said
 
-    heard = uvloop.run(scenario())
+    said = uvloop.run(scenario())
+    heard = Batches[FromWorker](FromWorker).read(said)
 
     assert [take.number for take in heard if isinstance(take, Take)] == [*range(1, 51)]
+    assert int.from_bytes(said[:4], "big") == len(said) - 4  # one batch
 
 
 def test_a_take_that_is_cancelled_while_it_waits_holds_nothing() -> None:
@@ -167,7 +169,7 @@ def test_a_take_that_is_cancelled_at_any_moment_holds_nothing(turns: int, place:
 
 
 def test_a_dead_workers_permits_and_places_in_the_queue_are_free_at_once() -> None:
-    async def scenario() -> tuple[Held | Refusal, int, float]:
+    async def scenario() -> tuple[Held | Refusal, int, float, int]:
         async with host(one_and_a_queue, workers=3) as made:
             dying, other, third = made.workers
             await held_by(dying, ONE, SOMEBODY)
@@ -179,12 +181,12 @@ def test_a_dead_workers_permits_and_places_in_the_queue_are_free_at_once() -> No
             answer = await asyncio.wait_for(waiting, PATIENCE)
             await asyncio.gather(*lost)
             await third.present(1)
-            return answer, made.memory.waiting, await made.used()
+            return answer, made.memory.waiting, await made.used(), len(made.service._workers)
 
-    answer, waiting, used = uvloop.run(scenario())
+    answer, waiting, used, workers = uvloop.run(scenario())
 
     assert isinstance(answer, Held)
-    assert (waiting, used) == (0, 1.0)
+    assert (waiting, used, workers) == (0, 1.0, 2)
 
 
 def test_what_a_dead_worker_spent_stays_spent() -> None:

@@ -15,7 +15,7 @@ from aibridge.limits.host import HostCounts
 from aibridge.overload.outcome import Outcome
 
 MOST = 3
-RULE = Rule(name="queue", unit=Unit.CONCURRENT, amount=MOST, queue_timeout=5.0, queue_size=5)
+RULE = Rule(name="queue", unit=Unit.CONCURRENT, amount=MOST, queue_timeout=60.0, queue_size=5)
 
 Step = tuple[str, int]
 """What happens, and to whom."""
@@ -61,7 +61,7 @@ class Walk:
         await self.made.hire()
 
     async def turn(self, which: int) -> None:
-        await asyncio.sleep(0.0005 if which % 3 == 0 else 0)
+        await asyncio.sleep(0.001 if which % 2 else 0)
 
     async def end(self) -> None:
         """Everybody loses patience, and gives back what there is; then all that was said was heard."""

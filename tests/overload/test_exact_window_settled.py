@@ -129,6 +129,14 @@ def test_a_call_given_back_while_the_clock_is_behind_does_not_make_it_run_backwa
     assert limiter.take(102.0) is None
 
 
+def test_a_call_that_had_left_before_the_clock_stepped_back_gives_nothing_back() -> None:
+    limiter = ExactWindow(1, 1.0)
+    for now in (99.25, 100.25):
+        assert limiter.take(now) is None
+    limiter.give_back(99.25, 100.0)
+    assert limiter.take(100.5) is not None
+
+
 @given(limit=st.integers(1, 3), data=st.data())
 def test_a_clock_that_steps_back_gives_back_too_little_and_not_too_much(limit: int, data: st.DataObject) -> None:
     limiter, now, latest = ExactWindow(limit, 1.0), 100.0, 0.0

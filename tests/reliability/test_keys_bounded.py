@@ -29,7 +29,7 @@ def test_a_hundred_thousand_tokens_cost_at_most_twenty_megabytes(
         now = 1e6 + number * 1e-6
         answer = memory.try_take((Ask(0, names[number], 1.0),), now)
         if isinstance(answer, Held):
-            memory.settle(answer, (0.75,), Outcome.SUCCESS, now)
+            memory.settle(answer, (0.75 if rule.weighed else 1.0,), Outcome.SUCCESS, now)
 
     tracemalloc.start()
     try:

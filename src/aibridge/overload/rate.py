@@ -156,12 +156,10 @@ class ExactWindow:
         newer than it, and no window holds more than `limit` of those that count. Where calls share a place, nothing is
         given back.
         """
-        window = self._rule.window
-        leaves_at = _expiry(taken_at, window)
-        has_left = now >= leaves_at or self._newest >= _expiry(
-            leaves_at, window
-        )  # by the clock, now or when it was ahead
-        if has_left or self._rule.group > 1:
+        rule = self._rule
+        leaves_at = _expiry(taken_at, rule.window)
+        left_before = self._newest >= _expiry(leaves_at, rule.window)  # by a clock that has stepped back since
+        if now >= leaves_at or left_before or rule.group > 1:
             return
         burst = self._burst
         if burst is None:
