@@ -18,7 +18,7 @@ from aibridge.gateway.guard import guard, verdict
 from aibridge.gateway.guards import Guards
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.withheld import Withheld
-from aibridge.overload.adaptive import AdaptiveRule
+from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
 from aibridge.overload.breaker import BreakerRule, State
 from aibridge.overload.outcome import Outcome
 from aibridge.wire.dialect import Reading, View
@@ -222,3 +222,26 @@ def test_above_what_it_takes_at_once_a_call_is_refused() -> None:
     assert "1 requests to openai are in progress" in caught.value.detail
     assert place.limiter.in_flight == 1
     kept.call(own=True)
+
+
+def test_a_limit_that_is_found_out_hears_of_the_first_byte_when_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = Kept(adaptive=AdaptiveRule(initial=10))
+    place = next(place for place in kept.guards.places if place.credential == "central")
+    assert place.limiter is not None
+    heard: list[float] = []
+    monkeypatch.setattr(
+        AdaptiveLimiter, "answered", lambda _limiter, _permit, first_byte, _now: heard.append(first_byte)
+    )
+    call, (reply, _) = a_call(), a_reply()
+    call.view = View(model="m")
+
+    async def streaming(_: Call, reply: Reply) -> None:
+        reply.begin(200, b"", chunked=False, streaming=True)
+        assert len(heard) == 1
+        kept.now += 60.0
+
+    finished(guard(kept.guards, lambda: kept.now)(streaming)(call, reply))
+    assert len(heard) == 1
+    assert reply.begun is None

@@ -13,7 +13,7 @@ from aibridge.overload.simulation.scenario import BrownOut, Scenario, run
 from aibridge.overload.simulation.traffic import Flow
 from aibridge.overload.simulation.upstream import UpstreamModel
 
-SEEDS = (1, 2, 3)
+SEEDS = (101, 102, 103)
 DARK = 120.0
 LIGHT = 140.0
 PROVIDER = UpstreamModel(slots=300, queue=150, breaking_off=0.02, refusal_cost=1.0)

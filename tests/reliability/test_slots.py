@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from typing import Any
 
 from conftest import Told
 from gateway_world import World, gateway, run, until
@@ -61,7 +62,7 @@ def decided(world: World, outcome: str) -> int:
 
 def test_no_slot_leaks_over_thousands_of_mixed_endings(scorecard: Told) -> None:
     chance = random.Random(11)
-    everything_on = {
+    everything_on: dict[str, Any] = {
         "limits": (EACH,),
         "max_concurrency": 10,
         "queue_timeout": 0.05,

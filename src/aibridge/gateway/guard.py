@@ -4,6 +4,7 @@ Each call is let through by a breaker, and, where asked for, by a limit that fin
 at once. Both learn from how it ends.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aibridge.domain.errors import AtCapacity, CircuitOpen, UpstreamFailed, UpstreamUnreachable
@@ -11,6 +12,7 @@ from aibridge.gateway.call import Call, Clock, Handler, Layer
 from aibridge.gateway.guards import Guarded, Guards
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.withheld import Withheld
+from aibridge.overload.adaptive import AdaptiveLimiter
 from aibridge.overload.breaker import Ticket
 from aibridge.overload.concurrency import Permit
 from aibridge.overload.outcome import Outcome, Rejection
@@ -47,6 +49,8 @@ def guard(guards: Guards, clock: Clock) -> Layer:
             outcome, overloaded = Outcome.IGNORED, False
             try:
                 permit = _permit(place, began)
+                if permit is not None and place.limiter is not None:  # at the end of a stream it would be old news
+                    reply.begun = _learning(place.limiter, permit, began)
                 await handle(call, reply)
                 outcome, overloaded = verdict(reply), reply.status in OVERLOADED
             except UpstreamFailed as failure:
@@ -56,7 +60,8 @@ def guard(guards: Guards, clock: Clock) -> Layer:
                 now = clock()
                 first_byte = None if reply.first_byte_at is None else reply.first_byte_at - began
                 if permit is not None and place.limiter is not None:
-                    place.limiter.leave(permit, outcome, now, overloaded=overloaded, first_byte=first_byte)
+                    reply.begun = None
+                    place.limiter.leave(permit, outcome, now, overloaded=overloaded)
                 if (
                     ticket is not None
                     and place.breaker is not None
@@ -91,6 +96,11 @@ def _no_room(failure: UpstreamFailed) -> bool:
     if isinstance(failure, Withheld):
         return failure.answered in OVERLOADED
     return isinstance(failure, UpstreamUnreachable)
+
+
+def _learning(limiter: AdaptiveLimiter, permit: Permit, began: float) -> Callable[[float], None]:
+    """Tells a limiter how long the first byte of a call took, when it comes."""
+    return lambda at: limiter.answered(permit, at - began, at)
 
 
 def _ticket(place: Guarded, now: float) -> Ticket | None:

@@ -1,6 +1,7 @@
 """What goes out: the response to one call, and the back-pressure of who reads it."""
 
 import asyncio
+from collections.abc import Callable
 from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
 from time import monotonic
@@ -35,6 +36,7 @@ class Reply:
         "_held",
         "_source",
         "_transport",
+        "begun",
         "first_byte_at",
         "gone",
         "keep_alive",
@@ -63,6 +65,7 @@ class Reply:
         self.sent = 0
         self.status: int | None = None
         self.first_byte_at: float | None = None
+        self.begun: Callable[[float], None] | None = None  # told when the head is here, and at what instant
         self.reading: Reading | None = None
 
     def begin(self, status: int, head: bytes, *, chunked: bool, streaming: bool) -> None:
@@ -74,7 +77,9 @@ class Reply:
         self.status = status
         self._head = head
         self._chunked = chunked
-        self.first_byte_at = monotonic()
+        self.first_byte_at = now = monotonic()
+        if self.begun is not None:
+            self.begun(now)
 
     def write(self, part: bytes) -> None:
         """Send the next bytes of the body, and the head before the first ones: one write to the socket."""

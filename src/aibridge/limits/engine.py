@@ -56,8 +56,8 @@ class Limits:
         """Whether any rule can only be decided with the body."""
         self._counts = counts
         self._clock = clock
-        self._tariff = Tariff(prices)
-        self._lines = tuple(Line(index, rule) for index, rule in enumerate(self.rules))
+        tariff = Tariff(prices)
+        self._lines = tuple(Line(index, rule, tariff) for index, rule in enumerate(self.rules))
         self._refusals = Refusals()
         self._tells_addresses_apart = any(rule.subject is Subject.ADDRESS for rule in self.rules)
         # Rules over everyone that can be full: those for all providers are looked at before the caller is known.
@@ -135,10 +135,10 @@ class Limits:
                 line.in_progress -= 1
                 if not counted:
                     costs.append(0.0)
-                elif usage is None or size is None or not line.weighed:
+                elif usage is None or size is None or line.measure is None:
                     costs.append(ask.cost)
                 else:
-                    costs.append(self._tariff.amount(line.rule.unit, usage, size.model))
+                    costs.append(line.measure(usage, size.model))
             self._counts.settle(held, tuple(costs), outcome)
             if self._refusals:
                 self._forget(held.asks, costs)
@@ -207,9 +207,9 @@ class Limits:
             key = line.key(caller)
             if key is None:
                 continue
-            if line.weighed and size is not None:
+            if line.measure is not None and size is not None:
                 usage = usage or expected(size)
-                asks.append(Ask(line.index, key, self._tariff.amount(line.rule.unit, usage, size.model)))
+                asks.append(Ask(line.index, key, line.measure(usage, size.model)))
             else:
                 asks.append(Ask(line.index, key))
         return tuple(asks)

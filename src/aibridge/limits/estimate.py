@@ -5,7 +5,7 @@ estimate need not be good: one that is too low lets calls overlap that together 
 too high refuses calls while others are under way that would have left room.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -76,19 +76,27 @@ class Tariff:
                 return price
         return self._dearest
 
-    def amount(self, unit: Unit, usage: Usage, model: str) -> float:
-        """How much of a weighed unit this usage is; cost is in nano-dollars."""
+    def measure(self, unit: Unit) -> "Measure":
+        """How much of a weighed unit a usage of a model is; cost is in nano-dollars.
+
+        Raises:
+            ValueError: the unit is not weighed.
+        """
         match unit:
             case Unit.INPUT_TOKENS:
-                return float(_input(usage))
+                return lambda usage, _: float(_input(usage))
             case Unit.OUTPUT_TOKENS:
-                return float(usage.output_tokens)
+                return lambda usage, _: float(usage.output_tokens)
             case Unit.TOTAL_TOKENS:
-                return float(_input(usage) + usage.output_tokens)
+                return lambda usage, _: float(_input(usage) + usage.output_tokens)
             case Unit.COST:
-                return float(self.price(model).of(usage))
+                return lambda usage, model: float(self.price(model).of(usage))
             case _:
                 raise ValueError(f"{unit} is not weighed")
+
+
+Measure = Callable[[Usage, str], float]
+"""How much a usage of a model is, as a rule counts."""
 
 
 def _input(usage: Usage) -> int:

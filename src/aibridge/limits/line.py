@@ -3,6 +3,7 @@
 from bisect import bisect_left
 
 from aibridge.domain.rule import Mode, Rule
+from aibridge.limits.estimate import Measure, Tariff
 from aibridge.limits.explain import policy_of
 from aibridge.limits.matching import matching
 from aibridge.limits.scope import key_of
@@ -18,18 +19,18 @@ class Line:
     """
 
     __slots__ = (
-        *("index", "rule", "key", "provider", "model", "policy", "weighed", "enforced", "queues"),
+        *("index", "rule", "key", "provider", "model", "policy", "measure", "enforced", "queues"),
         *("admitted", "refused", "shadow_refused", "queued", "in_progress", "waiting", "waits", "waited"),
     )
 
-    def __init__(self, index: int, rule: Rule) -> None:
+    def __init__(self, index: int, rule: Rule, tariff: Tariff) -> None:
         self.index = index
         self.rule = rule
         self.key = key_of(rule)
         self.provider = matching([rule.provider])
         self.model = matching([rule.model])
         self.policy = policy_of(rule)
-        self.weighed = rule.weighed
+        self.measure: Measure | None = tariff.measure(rule.unit) if rule.weighed else None
         self.enforced = rule.mode is Mode.ENFORCE
         self.queues = rule.held and rule.queue_timeout > 0.0
         self.admitted = self.refused = self.shadow_refused = self.queued = 0
@@ -46,7 +47,7 @@ class Line:
 
     def slack(self, cost: float) -> float:
         """How much earlier than a call of this cost the smallest one would be admitted, in seconds."""
-        if not self.weighed:
+        if self.measure is None:
             return 0.0
         rule = self.rule
         return min(cost, rule.burst or rule.amount) * rule.window / rule.amount

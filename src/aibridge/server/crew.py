@@ -237,7 +237,7 @@ class Crew:
         asker.say(Whole(number=number, expositions=[shown for shown in expositions if shown]))
 
     def _exposition(self) -> bytes:
-        """What only the supervisor knows."""
+        """What only the supervisor knows. Workers call counts healthy when they reach it; so it adds what it reaches."""
         serving = sum(worker.serving.is_set() for worker in self._workers)
         return (
             f"# HELP {PREFIX}workers Workers that serve.\n"
@@ -246,4 +246,6 @@ class Crew:
             f"# HELP {PREFIX}worker_deaths_total Workers that ended unasked.\n"
             f"# TYPE {PREFIX}worker_deaths_total counter\n"
             f"{PREFIX}worker_deaths_total {self._deaths}\n"
+            f"# TYPE {PREFIX}counts_healthy gauge\n"
+            f"{PREFIX}counts_healthy {int(self.service.counts.healthy)}\n"
         ).encode()

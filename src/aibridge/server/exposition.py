@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _SMALLEST: Final = ("_healthy",)
-_LARGEST: Final = ("_maximum", "_seconds", "_state", "_limit")
+_LARGEST: Final = ("_maximum", "_seconds", "_state")
 _GROWING: Final = ("counter", "histogram")
 
 
