@@ -7,7 +7,7 @@ from valkey_server import ValkeyServer
 
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.limits.counts import Ask, Counts, Held, Place, Refusal
-from aibridge.limits.redis import Redis
+from aibridge.limits.redis import LEASE, Redis
 from aibridge.overload.outcome import Outcome
 
 HELD = Rule(name="held", unit=Unit.CONCURRENT, amount=2)
@@ -18,8 +18,10 @@ LEASES = "{aibridge}:concurrent:held:%s:"
 
 
 @asynccontextmanager
-async def replicas(server: ValkeyServer, *rules: Rule, number: int = 1) -> AsyncIterator[list[Redis]]:
-    made = [await Redis.connect(server.url, rules) for _ in range(number)]
+async def replicas(
+    server: ValkeyServer, *rules: Rule, number: int = 1, lease: float = LEASE
+) -> AsyncIterator[list[Redis]]:
+    made = [await Redis.connect(server.url, rules, lease=lease) for _ in range(number)]
     try:
         yield made
     finally:

@@ -216,12 +216,11 @@ def test_closing_gives_everything_back(server: ValkeyServer) -> None:
 
 def test_what_a_living_replica_holds_is_renewed(server: ValkeyServer) -> None:
     async def scenario() -> None:
-        counts = await Redis.connect(server.url, [HELD], lease=0.9)
-        await held(counts, Ask(0, ""))
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            assert await used(counts) == {(0, ""): 1.0}
-        await counts.close()
+        async with replicas(server, HELD, lease=0.9) as (counts,):
+            await held(counts, Ask(0, ""))
+            for _ in range(20):
+                await asyncio.sleep(0.1)
+                assert await used(counts) == {(0, ""): 1.0}
 
     uvloop.run(scenario())
 

@@ -32,7 +32,11 @@ class ValkeyServer:
         settings = {"port": "0", "unixsocket": str(self.socket), "save": "", "appendonly": "no", "daemonize": "no"}
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [BINARY, *words], cwd=self._directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [BINARY, *words],
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():

@@ -278,8 +278,10 @@ def test_a_breaker_that_opens_here_opens_there(server: ValkeyServer, scorecard: 
             assert heard[there][0][1] == pytest.approx(30.0, abs=0.7)
             there.tripped("openai:gpt", 0.0)
             await until(lambda: heard[here] == [("openai:gpt", 0.0)], within=1.0)
-            newcomer = await Redis.connect(server.url, [HELD])
-            await newcomer.close()
+            async with replicas(server, HELD, number=1) as (newcomer,):
+                news: list[tuple[str, float]] = []
+                newcomer.on_trip = lambda breaker, seconds: news.append((breaker, seconds))
+                assert news == [("anthropic", pytest.approx(19.0, abs=1.0))]
             server.say("FLUSHALL")
             await asyncio.sleep(0.6)
             assert len(heard[there]) == 2

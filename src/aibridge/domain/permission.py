@@ -9,6 +9,7 @@ The names are those of the API, where custom roles and the scopes of tokens are 
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 
 import msgspec
 
@@ -143,6 +144,7 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, for
         return f"{'!' if self.negate else ''}{self.resource}:{self.action}"
 
 
+@cache
 def pairs(resource: Resource, action: Action) -> frozenset[Pair]:
     """All that `resource:action` speaks of, its wildcards written out; nothing where there is no such action."""
     return frozenset(pair for pair in PAIRS if resource in (Resource.ANY, pair[0]) and action in (Action.ANY, pair[1]))

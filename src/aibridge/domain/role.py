@@ -15,7 +15,7 @@ What is wrong with a role is then an ordinary `msgspec.ValidationError` that nam
 
 import uuid
 from functools import total_ordering
-from typing import Any, Never, final
+from typing import Never, final
 
 _SEPARATOR = ":"
 _NIL = uuid.UUID(int=0)
@@ -36,6 +36,8 @@ class RoleIdentifier:
 
     name: str
     organization_id: uuid.UUID | None
+    _key: tuple[str, str]
+    _hash: int
 
     def __init__(self, name: str, organization_id: uuid.UUID | None = None) -> None:
         if not name:
@@ -113,26 +115,26 @@ def encode_hook(value: object) -> str:
     raise NotImplementedError(f"objects of type {type(value).__name__} are not supported")
 
 
-def decode_hook(wanted: type, value: Any) -> RoleIdentifier:  # noqa: ANN401 (msgspec gives what the document has)
+def decode_hook(wanted: type, value: object) -> RoleIdentifier:
     """Read a role for msgspec, from its string form.
 
     Raises:
-        ValueError: it is no role's string form; msgspec adds where it stands.
+        ValueError, TypeError: it is no role's string form; msgspec adds where it stands.
         NotImplementedError: something else than a role is wanted; msgspec takes this for "not supported".
     """
     if wanted is not RoleIdentifier:
         raise NotImplementedError(f"objects of type {wanted.__name__} are not supported")
     if not isinstance(value, str):
-        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # noqa: TRY004 (only this becomes a ValidationError)
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
     return RoleIdentifier.parse(value)
 
 
-def _organization(text: str, role: str) -> uuid.UUID:
+def _organization(text: str, whole: str) -> uuid.UUID:
     try:
         found = uuid.UUID(text)
     except ValueError:
         found = None
     # `UUID` also reads braces, the words urn:uuid and no dashes at all: many forms of one role would be many roles.
     if found is None or str(found) != text.lower():
-        raise ValueError(f"invalid organization id {text!r} in role {role!r}: it is not a UUID")
+        raise ValueError(f"invalid organization id {text!r} in role {whole!r}: it is not a UUID")
     return found

@@ -47,7 +47,7 @@ class CustomRole(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """A role that one organization made: what it grants, or denies, within it.
 
     Raises:
-        ValueError: it is not of an organization, its name is taken or no name, or it speaks of what no organization has.
+        ValueError: it is of no organization, its name is taken or no name, or it speaks of what no organization has.
     """
 
     identifier: RoleIdentifier
@@ -61,7 +61,8 @@ class CustomRole(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
             raise ValueError(f"{name!r} is the name of a built-in role, now or once")
         if len(name) > _CUSTOM_NAME_LENGTH or not _CUSTOM_NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} cannot be the name of a role: up to {_CUSTOM_NAME_LENGTH} letters and digits, with single dashes between"
+                f"{name!r} cannot be the name of a role: "
+                f"up to {_CUSTOM_NAME_LENGTH} letters and digits, with single dashes between them"
             )
         for permission in self.permissions:
             if permission.resource is not Resource.ANY and permission.resource not in ORGANIZATIONAL:

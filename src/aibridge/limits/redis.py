@@ -62,7 +62,8 @@ class Redis:
         prefix: str,
         lease: float,
     ) -> None:
-        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
+        self._on_trip: Callable[[str, float], None] | None = None
+        self._open: dict[str, float] = {}  # when breakers close of which nobody here has heard yet
         self._rules = tuple(rules)
         self._clock = clock
         self._words = Words(rules, prefix)
@@ -114,6 +115,20 @@ class Redis:
         counts = cls(Link(url), rules, replicas_hint=replicas_hint, clock=clock, prefix=prefix, lease=lease)
         await counts._exchange.answered.wait()
         return counts
+
+    @property
+    def on_trip(self) -> Callable[[str, float], None]:
+        """Who hears of breakers that opened elsewhere; see `Counts`. Once set, also of those that were open before."""
+        return self._told
+
+    @on_trip.setter
+    def on_trip(self, hear: Callable[[str, float], None]) -> None:
+        self._on_trip = hear
+        now = self._clock()
+        for breaker, end in self._open.items():
+            if end > now:
+                hear(breaker, end - now)
+        self._open.clear()
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         """Take all or nothing; see `Counts`."""
@@ -249,7 +264,10 @@ class Redis:
         return Refusal(no.rule, no.key, no.used, max(no.wait, *waits) if no.held else no.wait)
 
     def _told(self, breaker: str, seconds: float) -> None:
-        self.on_trip(breaker, seconds)
+        if self._on_trip is None:
+            self._open[breaker] = self._clock() + seconds
+        else:
+            self._on_trip(breaker, seconds)
 
     def _give_back(self, held: Held) -> None:
         self.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)

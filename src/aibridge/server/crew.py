@@ -237,7 +237,7 @@ class Crew:
         asker.say(Whole(number=number, expositions=[shown for shown in expositions if shown]))
 
     def _exposition(self) -> bytes:
-        """What only the supervisor knows. Workers call counts healthy when they reach it; so it adds what it reaches."""
+        """What only the supervisor knows. Workers call counts healthy while they reach it, so it adds its own word."""
         serving = sum(worker.serving.is_set() for worker in self._workers)
         return (
             f"# HELP {PREFIX}workers Workers that serve.\n"
