@@ -49,7 +49,10 @@ def test_not_ready_names_the_reasons_and_when_to_come_back(database: Database) -
 
 
 def test_metrics_are_there_only_when_somebody_collects_them(database: Database) -> None:
-    answer = Control(database, metrics=lambda: b"# HELP x\nx 1\n").call("/metrics")
+    async def metrics() -> bytes:
+        return b"# HELP x\nx 1\n"
+
+    answer = Control(database, metrics=metrics).call("/metrics")
     assert (answer.status, answer.body) == (200, b"# HELP x\nx 1\n")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert_is_an_error(Control(database).call("/metrics"), 404, "route not supported: GET /metrics")

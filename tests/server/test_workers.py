@@ -6,13 +6,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from clients.running import AIBRIDGE, PATIENCE, eventually
 
-from server.asking import CHAT, ask, asked, asking, connection_to
+from server.asking import CHAT, ask, asking
 from server.crews import command_line, ended, kill, replaced, workers_of
 from server.life import Server, aibridge, demo_provider, environment, free_port, ledger, provided_by, serving
 
@@ -282,14 +282,6 @@ def test_an_ipv6_address_is_shared_too(tmp_path: Path) -> None:
         statuses = {ask(server.url, "/healthz").status for _ in range(10)}
 
     assert statuses == {200}
-
-
-def test_a_connection_that_is_idle_does_not_delay_the_end_of_a_worker(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", *TWO) as server, closing(connection_to(server.url)) as used:
-        asked(used, "/healthz").rest()
-        seconds = server.seconds_to_stop()
-
-    assert seconds < QUICK
 
 
 def test_a_port_of_ones_own_is_kept_while_no_worker_lives(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     ready: Callable[[], tuple[bool, dict[str, str]]]
     clock: Callable[[], float]
     external_url: Callable[[], str]
-    metrics: Callable[[], bytes] | None = None
+    metrics: Callable[[], Awaitable[bytes]] | None = None
     limits: Callable[[], Awaitable[Sequence[LimitPresent]]] | None = None
     breakers: Breakers | None = None
     used: Callable[[str], None] = lambda _token_id: None

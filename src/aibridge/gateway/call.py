@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
 from aibridge.domain.usage import Usage
@@ -13,19 +15,19 @@ from aibridge.limits.engine import Caller, Size
 from aibridge.wire.dialect import View
 
 
-class RequestBody:
-    """The body of a request, on its way in: fed by the protocol, read by one layer, once; at most `maximum` bytes."""
+class RequestBody(msgspec.Struct, eq=False):
+    """The body of a request, on its way in: fed by the protocol, read by one layer, once; at most `maximum` bytes.
 
-    __slots__ = ("_before_reading", "_error", "_maximum", "_parts", "_reader", "complete", "received")
+    A struct, as `Call` and `Reply` are: made for every call, in a third of the time that a class of Python's takes.
+    """
 
-    def __init__(self, maximum: int, before_reading: Callable[[], None] | None = None) -> None:
-        self.complete = False
-        self.received = 0
-        self._maximum = maximum
-        self._before_reading = before_reading
-        self._parts: list[bytes] = []
-        self._error: CallError | None = None
-        self._reader: asyncio.Future[None] | None = None
+    _maximum: int
+    _before_reading: Callable[[], None] | None = None
+    complete: bool = False
+    received: int = 0
+    _parts: list[bytes] = []
+    _error: CallError | None = None
+    _reader: asyncio.Future[None] | None = None
 
     def feed(self, part: bytes) -> None:
         """Take the next bytes. After a failure they are counted and dropped."""
@@ -77,79 +79,40 @@ class RequestBody:
             self._reader.set_result(None)
 
 
-class Call:
-    """A request on its way through the layers. Each field is set by the layer that learns it.
+class Call(msgspec.Struct, kw_only=True, eq=False):
+    """A request on its way through the layers. Each field is set by the layer that learns it."""
 
-    `started` is in seconds of the monotonic clock, `started_at` in UTC microseconds. `own_credential` are the header
-    lines of a credential that the client brought for the provider, when it pays for itself. `stopping` is set before a
-    call is cancelled because the gateway stops, so that it is not taken for a client that left. `written`, for a call
-    that is recorded, runs a function when its end is written: until then its client must not take it for ended.
-    `size` is what the limits know of its body, `asked` whether a provider was asked, `usage` what the ledger says it
-    used, and `withholds` that an answer which another attempt may better is not for the client yet.
-    """
-
-    __slots__ = (
-        "actor",
-        "address",
-        "asked",
-        "body",
-        "caller",
-        "content",
-        "fields",
-        "headers",
-        "id",
-        "method",
-        "own_credential",
-        "query",
-        "route",
-        "size",
-        "started",
-        "started_at",
-        "stopping",
-        "upstream_path",
-        "usage",
-        "view",
-        "withholds",
-        "written",
-    )
-
-    def __init__(  # noqa: PLR0913 (a request has that many parts)
-        self,
-        *,
-        id: str,  # noqa: A002 (the name it has everywhere)
-        route: Route,
-        method: bytes,
-        upstream_path: bytes,
-        query: bytes,
-        headers: Headers,
-        fields: Fields,
-        address: str,
-        body: RequestBody,
-        started: float,
-        started_at: int,
-    ) -> None:
-        self.id = id
-        self.route = route
-        self.method = method
-        self.upstream_path = upstream_path
-        self.query = query
-        self.headers = headers
-        self.fields = fields
-        self.address = address
-        self.body = body
-        self.started = started
-        self.started_at = started_at
-        self.content = b""
-        self.actor: Actor | None = None
-        self.caller: Caller | None = None
-        self.view: View | None = None
-        self.size: Size | None = None
-        self.asked = False
-        self.usage: Usage | None = None
-        self.withholds = False
-        self.own_credential: Headers = []
-        self.stopping = False
-        self.written: Callable[[Callable[[], None]], None] | None = None
+    id: str
+    route: Route
+    method: bytes
+    upstream_path: bytes
+    query: bytes
+    headers: Headers
+    fields: Fields
+    address: str
+    body: RequestBody
+    started: float
+    """In seconds of the monotonic clock."""
+    started_at: int
+    """In UTC microseconds."""
+    content: bytes = b""
+    actor: Actor | None = None
+    own_credential: Headers = []
+    """The header lines of a credential that the client brought for the provider, when it pays for itself."""
+    caller: Caller | None = None
+    view: View | None = None
+    size: Size | None = None
+    """What the limits know of its body."""
+    asked: bool = False
+    """Whether a provider was asked."""
+    withholds: bool = False
+    """Whether an answer that another attempt may better is not for the client yet."""
+    usage: Usage | None = None
+    """What the ledger says it used."""
+    stopping: bool = False
+    """Set before it is cancelled because the gateway stops, so that it is not taken for a client that left."""
+    written: Callable[[Callable[[], None]], None] | None = None
+    """Runs a function when the end of a recorded call is written: until then its client must not take it for ended."""
 
 
 Clock = Callable[[], float]

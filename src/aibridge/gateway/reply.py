@@ -7,6 +7,8 @@ from struct import pack
 from time import monotonic
 from typing import Protocol
 
+import msgspec
+
 from aibridge.wire.dialect import Reading
 
 
@@ -20,7 +22,7 @@ class Source(Protocol):
         """Bring more."""
 
 
-class Reply:
+class Reply(msgspec.Struct, eq=False):
     """The response on its way out.
 
     Bytes go to the client as they come, except for the last ones: those are held until the edge says `finish()`, which
@@ -29,44 +31,26 @@ class Reply:
     of HTTP/1.0, whose body without a known length ends with the connection.
     """
 
-    __slots__ = (
-        "_chunked",
-        "_drained",
-        "_head",
-        "_held",
-        "_source",
-        "_transport",
-        "begun",
-        "first_byte_at",
-        "gone",
-        "keep_alive",
-        "may_chunk",
-        "paused",
-        "reading",
-        "sent",
-        "started",
-        "status",
-        "streaming",
-    )
-
-    def __init__(self, transport: asyncio.WriteTransport, *, keep_alive: bool, may_chunk: bool = True) -> None:
-        self._transport = transport
-        self._head = b""
-        self._held = b""
-        self._chunked = False
-        self._source: Source | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self.gone = False  # the client has left; until its call is cancelled, bytes may still come
-        self.keep_alive = keep_alive
-        self.may_chunk = may_chunk
-        self.paused = False
-        self.started = False
-        self.streaming = False
-        self.sent = 0
-        self.status: int | None = None
-        self.first_byte_at: float | None = None
-        self.begun: Callable[[float], None] | None = None  # told when the head is here, and at what instant
-        self.reading: Reading | None = None
+    _transport: asyncio.WriteTransport
+    keep_alive: bool
+    may_chunk: bool = True
+    gone: bool = False
+    """Whether the client has left; until its call is cancelled, bytes may still come."""
+    paused: bool = False
+    started: bool = False
+    streaming: bool = False
+    sent: int = 0
+    """Bytes of the body."""
+    status: int | None = None
+    first_byte_at: float | None = None
+    begun: Callable[[float], None] | None = None
+    """Told when the head is here, and at what instant."""
+    reading: Reading | None = None
+    _head: bytes = b""
+    _held: bytes = b""
+    _chunked: bool = False
+    _source: Source | None = None
+    _drained: asyncio.Future[None] | None = None
 
     def begin(self, status: int, head: bytes, *, chunked: bool, streaming: bool) -> None:
         """Take status line and headers, without sending them yet.

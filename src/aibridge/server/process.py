@@ -14,14 +14,10 @@ from typing import Final
 
 import msgspec
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from aibridge.control.app import create_app
 from aibridge.control.dependencies import Dependencies
-from aibridge.control.metrics import PROMETHEUS_TEXT
+from aibridge.control.metrics import metrics_app
 from aibridge.domain.provider import Provider
 from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal
@@ -113,12 +109,13 @@ async def prepared(
         def decided() -> Iterable[tuple[tuple[str, str, str], int]]:
             return plane.limits.decisions.items()
 
-        metrics = _metrics_route(post.metrics or _alone(plane))
+        metrics = post.metrics or _alone(plane)
         app = create_app(
             Dependencies(
                 database=database,
                 snapshot=lambda: world.snapshot,
                 ready=lambda: _ready(plane, journal),
+                metrics=metrics if post.metrics_door is None else None,
                 clock=time,
                 external_url=lambda: post.url,
                 limits=overload.limits_present(rules_of(settings), post.counts, decided),
@@ -140,10 +137,8 @@ async def prepared(
             ssl_certfile=settings.tls_cert_file,
             ssl_keyfile=settings.tls_key_file,
         )
-        if post.metrics_door is None:
-            app.router.routes.append(metrics)
-        else:
-            await rooms.enter_async_context(metrics_server(post.metrics_door, Starlette(routes=[metrics])))
+        if post.metrics_door is not None:
+            await rooms.enter_async_context(metrics_server(post.metrics_door, metrics_app(metrics)))
         _load(config)
         kind = Worker if post.worker else Server
         yield Process(kind(config, plane, journal, drain_timeout=settings.drain_timeout), world, plane)
@@ -154,13 +149,6 @@ def _alone(plane: DataPlane) -> Callable[[], Awaitable[bytes]]:
         return plane.telemetry.exposition()
 
     return own
-
-
-def _metrics_route(metrics: Callable[[], Awaitable[bytes]]) -> Route:
-    async def exposition(_: Request) -> Response:
-        return Response(await metrics(), headers={"content-type": PROMETHEUS_TEXT})
-
-    return Route("/metrics", exposition)
 
 
 @contextlib.asynccontextmanager
