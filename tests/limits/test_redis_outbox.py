@@ -104,6 +104,7 @@ def test_a_trip_not_said_yet_is_no_reset() -> None:
     news = News()
     news.tripped("a", 10.0, now=0.0)
     assert news.heard(5, [], now=0.1) == []
+    assert news.heard(6, [("a", 3e6)], now=0.1) == [], "what is known here is newer"
     assert news.unsaid(now=1.0) == [("a", 9e6)]
     news.again([("a", 9e6)])
     assert news.unsaid(now=2.0) == [("a", 8e6)]
