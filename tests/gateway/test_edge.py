@@ -101,3 +101,18 @@ def test_a_request_without_a_route_is_answered_in_its_providers_dialect() -> Non
     assert edge.dialect_of(PROVIDERS[0]).name == "openai.chat"
     assert edge.dialect_of(PROVIDERS[1]).name == "anthropic.messages"
     assert edge.dialect_of(None).name == "openai.chat"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
+def test_what_is_told_again_differs_in_its_id_and_its_wait_alone(dialect: Dialect) -> None:
+    error = RateLimited.caller("x", Rejection("token", 5, 1.0, 0.75))
+    once = [edge.response(error, dialect, f"request-{number}", keep_alive=True, luck=0.0, now=0.0) for number in (1, 2)]
+    error.prepared = {}
+    again = [
+        edge.response(error, dialect, f"request-{number}", keep_alive=True, luck=0.0, now=0.0) for number in (1, 2)
+    ]
+    assert again == once
+    error.retry_after = 0.25
+    later = edge.response(error, dialect, "request-1", keep_alive=True, luck=0.0, now=0.0)
+    assert later == once[0].replace(b"retry-after-ms: 750", b"retry-after-ms: 250")
+    assert len(error.prepared) == 1

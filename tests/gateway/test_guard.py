@@ -174,6 +174,31 @@ def test_a_refused_call_whose_body_comes_late_keeps_its_connection() -> None:
     run(test())
 
 
+def test_a_refused_call_without_a_body_keeps_its_connection() -> None:
+    async def test() -> None:
+        async with gateway() as world:
+            client = await world.client()
+            stranger = b"GET /api/v2/aibridge/openai/v1/models HTTP/1.1\r\nhost: gateway\r\n\r\n"
+            answer = await client.call(stranger)
+            assert (answer.status, answer.value(b"connection")) == (401, None)
+            assert (await client.call(world.request())).status == 200
+
+    run(test())
+
+
+@pytest.mark.parametrize("target", [b"GET /openai/v1/models", b"GET /openai", b"POST /openai/v1/chat/completions"])
+def test_a_client_of_http_1_0_has_its_answer_when_the_connection_ends(target: bytes) -> None:
+    async def test() -> None:
+        async with gateway() as world:
+            client = await world.client()
+            head = b"%b HTTP/1.0\r\nhost: gateway\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n"
+            await client.send(head % target)
+            assert (await client.answer()).whole
+            assert await client.rest() == b""
+
+    run(test())
+
+
 async def flood(client: Client) -> None:
     while True:
         await client.send(b"x" * 65_536)

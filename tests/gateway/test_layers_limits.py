@@ -154,7 +154,7 @@ def test_a_refusal_for_the_rate_carries_the_true_wait_also_when_it_is_repeated_a
         with pytest.raises(RateLimited) as caught:
             door.call(Inside())
         assert caught.value.message == "You've been rate limited. Please try again later."
-        assert f"{wait:.3f} s" in caught.value.detail
+        assert "the next one is admitted at 20" in caught.value.detail
         assert caught.value.retry_after == wait
     door.now = 101.0
     door.call(Inside())
@@ -175,6 +175,17 @@ def test_a_call_that_is_refused_for_nobodys_fault_counts_for_nothing(ending: Cal
     with pytest.raises(type(ending)):
         door.call(raising(ending))
     assert (door.used() == 1.0) is counts
+
+
+def test_a_call_that_was_sent_counts_also_when_it_is_then_refused_another_attempt() -> None:
+    async def sent(call: Call, _: Reply) -> None:
+        call.asked = True
+        raise CircuitOpen.caller("x", 1.0)
+
+    door = Door(ONE_A_SECOND)
+    with pytest.raises(CircuitOpen):
+        door.call(sent)
+    assert door.used() == 1.0
 
 
 def test_a_weighed_call_takes_its_estimate_and_settles_to_what_the_ledger_says() -> None:

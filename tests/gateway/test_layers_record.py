@@ -13,6 +13,7 @@ from aibridge.gateway.body import body
 from aibridge.gateway.call import Call, Handler
 from aibridge.gateway.record import record
 from aibridge.gateway.reply import Reply
+from aibridge.limits.engine import Size
 from aibridge.telemetry import Telemetry
 from aibridge.wire.dialect import Reading
 
@@ -140,6 +141,41 @@ def test_a_client_that_leaves_is_a_cancellation_with_the_usage_so_far(sent: bool
     ending = Recorded(handle, raises=asyncio.CancelledError).journal.ending
     assert (ending.status, ending.http_status, ending.error) == (Status.CANCELLED, http_status, "client_gone")
     assert (ending.usage, ending.usage_source) == (USAGE, UsageSource.PARTIAL)
+
+
+def weighed() -> Call:
+    """A call that limits weigh, of 17 bytes, which may answer a thousand tokens at most."""
+    call = a_call(actor=MIA)
+    call.size = Size(model="gpt-5", body_bytes=17, max_output_tokens=1000)
+    return call
+
+
+@pytest.mark.parametrize("parts", [(b"x" * 396,), (b"x" * 300, b"x" * 96)], ids=["at once", "in parts"])
+def test_an_answer_that_tells_no_usage_is_estimated_by_its_bytes_where_limits_weigh_it(parts: tuple[bytes, ...]) -> None:
+    async def handle(_: Call, reply: Reply) -> None:
+        reply.begin(200, b"HTTP/1.1 200 OK\r\n\r\n", chunked=False, streaming=False)
+        for part in parts[:-1]:
+            reply.write(part)
+        reply.hold(parts[-1])
+
+    call = weighed()
+    ending = Recorded(handle, call=call).journal.ending
+    assert ending.usage == call.usage == Usage(input_tokens=5, output_tokens=99)
+    assert ending.usage_source == UsageSource.ESTIMATED
+
+
+@pytest.mark.parametrize(
+    ("handle", "raises", "call"),
+    [
+        (answering(200, sent=False), None, a_call(actor=MIA)),
+        (answering(429), None, weighed()),
+        (Inside(UpstreamBroke("x")), UpstreamBroke, weighed()),
+    ],
+    ids=["nobody weighs it", "refused by the provider", "no answer"],
+)
+def test_no_other_call_is_estimated(handle: Handler, raises: type[BaseException] | None, call: Call) -> None:
+    ending = Recorded(handle, raises=raises, call=call).journal.ending
+    assert (ending.usage, ending.usage_source) == (None, UsageSource.UNKNOWN)
 
 
 def test_a_call_that_the_gateway_stops_is_interrupted() -> None:

@@ -60,7 +60,7 @@ class World:
         self.now = 1000.0
         self.rules = tuple(rules)
         self.counts = Counting(self)
-        self.limits = Limits(self.rules, self.counts, prices, clock=lambda: self.now)
+        self.limits = Limits(self.rules, self.counts, prices, clock=lambda: self.now, wall_clock=lambda: self.now)
 
     def admit(self, who: Caller | None = None, size: Size | None = None) -> Admission:
         """Admit a call, or raise its refusal."""

@@ -47,6 +47,11 @@ def test_a_spent_budget_tells_when_there_is_more() -> None:
     assert dict(ANTHROPIC.limit_headers(error, NOON))["anthropic-ratelimit-requests-reset"] == "2023-11-14T23:13:20Z"
 
 
+def test_a_debt_that_outlives_the_calendar_is_told_until_its_end() -> None:
+    error = BudgetSpent.caller("m", "d", Rejection("ban", 1, 3e7, 1e12), (Policy("ban", 1, 3e7, "total-tokens"),))
+    assert dict(ANTHROPIC.limit_headers(error, NOON))["anthropic-ratelimit-tokens-reset"] == "9999-12-31T23:59:59Z"
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -42,7 +42,7 @@ class CallError(Exception):
     `message` is the one line for people, `detail` what helps to act on it, `field` the offending part of the request
     where there is one. `rejection` is the limiter's own word where a limiter refused, and `policies` are the limits the
     call fell under, that one first. `retry_after` is in seconds, the rejection's unless given, absent where coming back
-    would not help.
+    would not help. `prepared` is for an error that is told again and again: what the edge has rendered of it by then.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -63,6 +63,7 @@ class CallError(Exception):
         self.field = field
         self.rejection = rejection
         self.policies: tuple[Policy, ...] = ()
+        self.prepared: dict[str, tuple[bytes, bytes]] | None = None
         self.retry_after = rejection.retry_after if retry_after is None and rejection is not None else retry_after
 
 

@@ -13,7 +13,7 @@ PRIORITY = b"x-ai-bridge-priority"
 
 _NOTHING = Usage()
 _PASSES = 503
-"""The status of refusals that are nobody's doing: a call that ends in one counts for nothing."""
+"""The status of refusals that are nobody's doing: a call that ends in one, and was not sent, counts for nothing."""
 
 
 def capacity(limits: Limits) -> Check:
@@ -57,7 +57,7 @@ def admit(limits: Limits) -> Layer:
                 await handle(call, reply)
                 outcome = Outcome.SUCCESS
             except Refused as refusal:
-                counted = refusal.status != _PASSES
+                counted = call.asked or refusal.status != _PASSES
                 raise
             except CallError:
                 outcome = Outcome.FAILURE

@@ -23,6 +23,8 @@ _USELESS_TO_RETRY = frozenset(
     )
 )
 """Not 401: clients that get their token from a helper ask it again then."""
+_SOME_ID = "ffffffff-ffff-7fff-8fff-ffffffffffff"
+"""Stands where an id will; no id is this one, whose time has long passed."""
 _NOT_AGAIN = [("x-should-retry", "false")]
 _UNKNOWN_WAIT = 1.0
 """Seconds, for a refusal that ought to say when to come back and does not know."""
@@ -37,7 +39,7 @@ def response(  # noqa: PLR0913 (all that an answer depends on)
     one that says that nothing is left for long. An answer that coming back cannot change says `x-should-retry: false`,
     which the vendors' SDKs obey.
     """
-    body = dialect.render(error, request_id)
+    body = dialect.render(error, request_id) if error.prepared is None else _again(error, dialect, request_id)
     fields = [*_retry(error, luck), *dialect.limit_headers(error, now)]
     if error.status == HTTPStatus.UPGRADE_REQUIRED:
         fields.append(("upgrade", "HTTP/1.1"))  # RFC 9110, 15.5.22
@@ -50,6 +52,16 @@ def response(  # noqa: PLR0913 (all that an answer depends on)
         f"x-request-id: {request_id}\r\n{further}".encode(),
         body,
     )
+
+
+def _again(error: CallError, dialect: Dialect, request_id: str) -> bytes:
+    """The body for an error that is told again and again: only the request's id is new in it."""
+    prepared = {} if error.prepared is None else error.prepared
+    pieces = prepared.get(dialect.name)
+    if pieces is None:
+        before, _, after = dialect.render(error, _SOME_ID).partition(_SOME_ID.encode())
+        pieces = prepared[dialect.name] = before, after
+    return b"%b%b%b" % (pieces[0], request_id.encode(), pieces[1])
 
 
 def _retry(error: CallError, luck: float) -> list[tuple[str, str]]:

@@ -106,7 +106,7 @@ class GatewayProtocol(GuardedProtocol):
             self._turn_away(call, refusal)
             return None
         current = self.parser.get_http_version() == "1.1"
-        self.outgoing = Reply(self.transport, keep_alive=current and self.parser.should_keep_alive(), may_chunk=current)
+        self.outgoing = Reply(self.transport, keep_alive=self._may_stay(), may_chunk=current)
         self._task = self.loop.create_task(self._serve(call, self.outgoing, way))
         self.gateway.calls[self._task] = call
         return None
@@ -124,9 +124,7 @@ class GatewayProtocol(GuardedProtocol):
         """Answer a call that was refused at the door. Its body is dropped as it comes, or never comes."""
         if isinstance(error, Refused):
             self.gateway.telemetry.refused(edge.limit_of(error), error.code)
-        keep_alive = (
-            not isinstance(error, Draining) and self.parser.should_keep_alive() and self._worth_reading_on(call.body)
-        )
+        keep_alive = not isinstance(error, Draining) and self._may_stay() and self._worth_reading_on(call.body)
         call.body.fail(error)
         self.transport.write(_response(error, call.route.dialect, call.id, keep_alive=keep_alive))
         self.rest(keep_alive=keep_alive)
@@ -186,14 +184,18 @@ class GatewayProtocol(GuardedProtocol):
         self._task = None
         self.outgoing = None
 
+    def _may_stay(self) -> bool:
+        """Whether the connection may serve another request: a client of HTTP/1.0 may take its end for the answer's."""
+        return self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+
     def _worth_reading_on(self, body: RequestBody) -> bool:
         """Whether so little of a refused call's body is missing that reading it is cheaper than a new connection."""
         if body.complete:
             return True
         length = self.fields.get(b"content-length")
-        if length is None or self.expect_100_continue:  # it may have no end, or never come
-            return False
-        return int(length) - body.received <= LEFT_UNREAD
+        if length is None:  # then there is none, or one that may have no end (RFC 9112, 6.3)
+            return b"transfer-encoding" not in self.fields
+        return not self.expect_100_continue and int(length) - body.received <= LEFT_UNREAD
 
     def _go_on(self) -> None:
         """Ask for the body of a client that waits for that (RFC 9110, 10.1.1): its call has passed the limits."""
@@ -203,7 +205,7 @@ class GatewayProtocol(GuardedProtocol):
         """Somebody asks whether anybody is there."""
         self.incoming = RequestBody(0)
         self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        self.rest(keep_alive=self.parser.should_keep_alive())
+        self.rest(keep_alive=self._may_stay())
 
     def _not_relayed(self, method: bytes, path: bytes) -> CallError:
         if method == b"GET" and self.parser.should_upgrade() and path.endswith(b"/responses"):

@@ -107,7 +107,7 @@ def _read(call: Call, reply: Reply) -> Reading:
     that does not ask for the numbers would have no limit.
     """
     reading = reply.reading or Reading()
-    if reading.usage is None and call.size is not None and reply.started and (reply.status or 0) < _ERROR_STATUS:
+    if reading.usage is None and call.size is not None and (reply.status or _ERROR_STATUS) < _ERROR_STATUS:
         usage = estimated(call.size, len(call.content), reply.sent)
         return msgspec.structs.replace(reading, usage=usage, source=UsageSource.ESTIMATED)
     return reading

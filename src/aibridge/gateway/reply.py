@@ -40,7 +40,7 @@ class Reply(msgspec.Struct, eq=False):
     started: bool = False
     streaming: bool = False
     sent: int = 0
-    """Bytes of the body."""
+    """Bytes of the body, those that are held included."""
     status: int | None = None
     first_byte_at: float | None = None
     begun: Callable[[float], None] | None = None
@@ -81,11 +81,11 @@ class Reply(msgspec.Struct, eq=False):
     def hold(self, part: bytes) -> None:
         """Take the last bytes of the body."""
         self._held = part
+        self.sent += len(part)
 
     def finish(self) -> None:
         """Send what is held and end the body. For the edge alone."""
         held = self._held
-        self.sent += len(held)
         if self._chunked:
             held = b"%x\r\n%b\r\n0\r\n\r\n" % (len(held), held) if held else b"0\r\n\r\n"
         self._transport.write(held if self.started else self._head + held)

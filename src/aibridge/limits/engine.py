@@ -50,12 +50,14 @@ class Limits:
         prices: Sequence[Price] = (),
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.rules = tuple(rules)
         self.needs_body = any(rule.needs_body for rule in self.rules)
         """Whether any rule can only be decided with the body."""
         self._counts = counts
         self._clock = clock
+        self._wall_clock = wall_clock
         tariff = Tariff(prices)
         self._lines = tuple(Line(index, rule, tariff) for index, rule in enumerate(self.rules))
         self._refusals = Refusals()
@@ -83,9 +85,8 @@ class Limits:
         if self._refusals:
             told = self._refusals.find(self._who(caller), now)
             if told is not None:
-                refusal = msgspec.structs.replace(told.refusal, retry_after=told.due - now, waited=0.0)
-                line = self._lines[refusal.rule]
-                return self._refused(line, name_of(line.rule, caller), refusal, told.policies)
+                self._lines[told.rule].refused += 1
+                return told.again(now)
         return None
 
     async def admit(self, caller: Caller, size: Size | None = None) -> Admission:
@@ -229,7 +230,7 @@ class Limits:
 
     def _refused(self, line: Line, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> Refused:
         line.refused += 1
-        return refused(line.rule, subject, refusal, policies)
+        return refused(line.rule, subject, refusal, policies, self._wall_clock())
 
     def _remember(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, policies: tuple[Policy, ...]) -> None:
         """Remember a refusal whose wait is certain, and is that of every call of this caller.
@@ -250,7 +251,10 @@ class Limits:
         now = self._clock()
         due = now + refusal.retry_after
         if due - slack > now:
-            self._refusals.remember(self._who(caller), Told(refusal, policies, due - slack, due), counts)
+            line = self._lines[refusal.rule]
+            error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
+            told = Told(error, refusal.rule, until=due - slack, due=due)
+            self._refusals.remember(self._who(caller), told, counts)
 
     def _may_be_full(self, line: Line, key: str) -> bool:
         return line.queues or self._counts.full(line.index, key) is not None

@@ -1,5 +1,6 @@
 """What a caller is told when a rule says no: which rule, whose limit, how much of it is used, and when to come back."""
 
+from datetime import UTC, datetime
 from math import ceil
 
 from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimited, Refused
@@ -36,10 +37,11 @@ def policy_of(rule: Rule) -> Policy:
     return Policy(rule.name, quota, rule.window, _WORDS[rule.unit][1])
 
 
-def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> Refused:
+def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, ...], now: float) -> Refused:
     """The error for a refusal by a rule. `subject` is a name for people to read, never a secret.
 
-    `policies` are the limits the call fell under, the rule's own first.
+    `policies` are the limits the call fell under, the rule's own first. `now` is the wall time in UTC seconds: when a
+    call would be admitted is told as an instant, which stays true however often it is told.
     """
     rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
     wait = refusal.retry_after
@@ -48,15 +50,16 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
     if rule.name == RATE:
         detail = (
             f"This token may make {rule.amount} AI requests in {rule.window:g} s (--aibridge-rate-limit); "
-            f"the next one is admitted in {wait:.3f} s."
+            f"the next one is admitted at {_instant(now + wait)}."
         )
         return RateLimited.caller(detail, rejection, policies)
     spent = f"{_limit(rule, subject)}; {_amount(rule, refusal.used)} are used"
     following = "such a call" if rule.weighed else "the next one"
     if wait > PATIENCE:
-        message = f"The limit {rule.name} is used up; there is more in {_about(wait)}."
-        return BudgetSpent.caller(message, f"{spent}, {following} is admitted in {_about(wait)}.", rejection, policies)
-    return RateLimited.caller(f"{spent}, {following} is admitted in {wait:.3f} s.", rejection, policies)
+        message = f"The limit {rule.name} is used up; there is more at {_instant(now + wait)}."
+        detail = f"{spent}, {following} is admitted at {_instant(now + wait)}."
+        return BudgetSpent.caller(message, detail, rejection, policies)
+    return RateLimited.caller(f"{spent}, {following} is admitted at {_instant(now + wait)}.", rejection, policies)
 
 
 def _full(rule: Rule, subject: str, refusal: Refusal) -> str:
@@ -91,7 +94,6 @@ def _span(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def _about(seconds: float) -> str:
-    """A wait of more than two minutes, rounded up in the largest unit it has two of."""
-    size, name = next(span for span in _SPANS if seconds >= 2 * span[0])
-    return f"{ceil(seconds / size)} {name}"
+def _instant(at: float) -> str:
+    """An instant for people to read, rounded up to the millisecond."""
+    return f"{datetime.fromtimestamp(ceil(at * 1000) / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"

@@ -6,10 +6,7 @@ credit that might change that makes it forgotten.
 
 from collections.abc import Iterable
 
-import msgspec
-
-from aibridge.limits.counts import Refusal
-from aibridge.overload.retry import Policy
+from aibridge.domain.errors import Refused
 
 MOST = 10_000
 """Callers remembered; beyond, all are forgotten. Each then costs one question more."""
@@ -21,13 +18,29 @@ Who = tuple[str, str, str, bool]
 """A caller, as far as rules can tell it from others: provider, token, address, whether it passes through."""
 
 
-class Told(msgspec.Struct, frozen=True, gc=False):
-    """What a caller was told. It holds until `until`; `due` is when the call that was refused would be admitted."""
+class Told:
+    """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted.
 
-    refusal: Refusal
-    policies: tuple[Policy, ...]
-    until: float
-    due: float
+    The error is one of its own, never raised, so that it keeps no frames alive; what is rendered of it may be kept.
+    """
+
+    __slots__ = ("_due", "_error", "rule", "until")
+
+    def __init__(self, error: Refused, rule: int, *, until: float, due: float) -> None:
+        self._error = error
+        self._due = due
+        self.rule = rule
+        self.until = until
+        error.prepared = {}
+
+    def again(self, now: float) -> Refused:
+        """The same with what is left of the wait. To be answered before anybody is told the next time."""
+        error, wait = self._error, self._due - now
+        if error.rejection is not None:
+            error.rejection.retry_after = wait
+        if error.retry_after is not None:
+            error.retry_after = wait
+        return error
 
 
 class Refusals:
