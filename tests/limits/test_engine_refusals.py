@@ -64,8 +64,10 @@ def test_the_two_options_speak_in_the_words_of_other_gateways() -> None:
         (
             rule("i", Unit.INPUT_TOKENS, 10, 90.0, subject=Subject.TOKEN),
             1,
-            "Limit i: token tokenA may use 10 input tokens in 90 s; 10 are used, such a call is "
-            "admitted at 00:18:10.000.",
+            (
+                "Limit i: token tokenA may use 10 input tokens in 90 s; 10 are used, such a call is "
+                "admitted at 00:18:10.000."
+            ),
         ),
         (
             rule("o", Unit.OUTPUT_TOKENS, 9, 9.0, subject=Subject.ADDRESS),
@@ -75,8 +77,10 @@ def test_the_two_options_speak_in_the_words_of_other_gateways() -> None:
         (
             rule("day", Unit.COST, DOLLAR, 86400.0, subject=Subject.ORGANIZATION),
             1,
-            "Limit day: organization research may use $1.00 in 1 d; $0.90 are used, such a call is "
-            "admitted at 19:28:40.000.",
+            (
+                "Limit day: organization research may use $1.00 in 1 d; $0.90 are used, such a call is "
+                "admitted at 19:28:40.000."
+            ),
         ),
         (
             rule("hour", amount=1, window=3600.0),

@@ -11,8 +11,8 @@ from bench.processes import cpu_at_rest
 
 CALLS = 1500
 ROUNDS = 3
-MOST = 0.5
-"""The target is a quarter, and not reached; this keeps what there is."""
+MOST = 0.35
+"""The target is a quarter; on a machine that does other things it is a little more."""
 BODY = b'{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'
 
 
