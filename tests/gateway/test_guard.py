@@ -174,6 +174,24 @@ def test_a_refused_call_whose_body_comes_late_keeps_its_connection() -> None:
     run(test())
 
 
+def test_a_body_that_was_not_asked_for_is_not_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "BODY_DEADLINE", SHORT)
+
+    async def test() -> None:
+        async with gateway(silence, max_concurrency=1, queue_timeout=5.0) as world:
+            first, second = await world.client(), await world.client()
+            await first.send(world.request())
+            await until(lambda: world.permits == 1)
+            head, _, _ = world.request(CHAT, b"expect: 100-continue").partition(b"\r\n\r\n")
+            await second.send(head + b"\r\n\r\n")
+            await asyncio.sleep(3 * SHORT)
+            await first.close()
+            answer = await second.answer()
+            assert (answer.status, answer.interim) == (408, [b"HTTP/1.1 100 Continue\r\n\r\n"])
+
+    run(test())
+
+
 def test_a_refused_call_without_a_body_keeps_its_connection() -> None:
     async def test() -> None:
         async with gateway() as world:

@@ -245,3 +245,28 @@ def test_a_limit_that_is_found_out_hears_of_the_first_byte_when_it_comes(
     finished(guard(kept.guards, lambda: kept.now)(streaming)(call, reply))
     assert len(heard) == 1
     assert reply.begun is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "says_so"),
+    [
+        (Withheld(503, None, lambda: None), True),
+        (Withheld(502, None, lambda: None), False),
+        (UpstreamUnreachable("x"), True),
+        (UpstreamBroke("x"), False),
+    ],
+    ids=["503", "502", "unreachable", "broke"],
+)
+def test_a_failure_shrinks_an_adaptive_limit_where_it_says_that_there_is_no_room(
+    failure: Exception, says_so: bool
+) -> None:
+    kept = Kept(adaptive=AdaptiveRule(initial=10))
+    with pytest.raises(type(failure)):
+        kept.call(failure)
+    ((_, limit),) = kept.guards.limits()
+    assert (limit < 10) is says_so
+
+
+def test_how_much_a_persons_own_credential_bears_is_not_looked_for() -> None:
+    kept = Kept(adaptive=AdaptiveRule(initial=1))
+    assert [key for key, _ in kept.guards.limits()] == [("openai", "central", "*")]

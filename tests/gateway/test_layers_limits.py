@@ -242,6 +242,14 @@ def test_a_call_is_a_batch_by_its_token_or_by_a_trusted_tokens_word(
     assert call.caller.batch is batch
 
 
+@pytest.mark.parametrize(("path", "passes"), [(b"/openai/v1/chat/completions", False), (b"/openai/v1/models", True)])
+def test_what_passes_through_is_paced_apart(path: bytes, passes: bool) -> None:
+    call = a_call(path=path, method=b"GET" if passes else b"POST", actor=MIA)
+    assert Door().pace(call) is None
+    assert call.caller is not None
+    assert call.caller.passes_through is passes
+
+
 def test_while_draining_nothing_new_is_taken() -> None:
     draining = [False]
     check = drain(lambda: draining[0])

@@ -151,7 +151,7 @@ def weighed() -> Call:
 
 
 @pytest.mark.parametrize("parts", [(b"x" * 396,), (b"x" * 300, b"x" * 96)], ids=["at once", "in parts"])
-def test_an_answer_that_tells_no_usage_is_estimated_by_its_bytes_where_limits_weigh_it(parts: tuple[bytes, ...]) -> None:
+def test_an_answer_without_usage_is_estimated_by_its_bytes_where_limits_weigh_it(parts: tuple[bytes, ...]) -> None:
     async def handle(_: Call, reply: Reply) -> None:
         reply.begin(200, b"HTTP/1.1 200 OK\r\n\r\n", chunked=False, streaming=False)
         for part in parts[:-1]:
@@ -164,14 +164,30 @@ def test_an_answer_that_tells_no_usage_is_estimated_by_its_bytes_where_limits_we
     assert ending.usage_source == UsageSource.ESTIMATED
 
 
+def asked(call: Call) -> None:
+    call.asked = True
+
+
+async def nothing(_: Call, __: Reply) -> None:
+    """No answer has come yet."""
+
+
+def test_who_leaves_before_the_answer_has_used_what_was_sent() -> None:
+    handle = then(nothing, asyncio.CancelledError(), asked)
+    ending = Recorded(handle, raises=asyncio.CancelledError, call=weighed()).journal.ending
+    assert (ending.status, ending.usage) == (Status.CANCELLED, Usage(input_tokens=5, output_tokens=0))
+    assert ending.usage_source == UsageSource.ESTIMATED
+
+
 @pytest.mark.parametrize(
     ("handle", "raises", "call"),
     [
         (answering(200, sent=False), None, a_call(actor=MIA)),
         (answering(429), None, weighed()),
-        (Inside(UpstreamBroke("x")), UpstreamBroke, weighed()),
+        (then(nothing, UpstreamBroke("x"), asked), UpstreamBroke, weighed()),
+        (Inside(asyncio.CancelledError()), asyncio.CancelledError, weighed()),
     ],
-    ids=["nobody weighs it", "refused by the provider", "no answer"],
+    ids=["nobody weighs it", "refused by the provider", "no answer", "never sent"],
 )
 def test_no_other_call_is_estimated(handle: Handler, raises: type[BaseException] | None, call: Call) -> None:
     ending = Recorded(handle, raises=raises, call=call).journal.ending

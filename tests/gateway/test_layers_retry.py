@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from layer_cases import a_call, a_reply, finished
 
-from aibridge.domain.errors import CallError, UpstreamBroke, UpstreamTimeout, UpstreamUnreachable
+from aibridge.domain.errors import CallError, CircuitOpen, UpstreamBroke, UpstreamTimeout, UpstreamUnreachable
 from aibridge.gateway.call import Call
 from aibridge.gateway.relay import Exchange
 from aibridge.gateway.reply import Reply
@@ -160,3 +160,19 @@ def test_a_long_refusal_is_not_kept_but_sent() -> None:
     tried = Tried(Provider(answer))
     assert tried.pauses == []
     assert bytes(tried.transport.written).partition(b"\r\n\r\n")[2] == 2 * part
+
+
+def test_calls_earn_what_further_attempts_cost() -> None:
+    budget = RetryBudget(0.5, floor=0.0, cap=1.0)
+    further = [len(Tried(Provider(UpstreamUnreachable("x")), budget=budget).pauses) for _ in range(5)]
+    assert further == [1, 0, 1, 0, 1]
+
+
+def test_when_we_refuse_another_attempt_the_answer_there_was_is_the_clients() -> None:
+    tried = Tried(Provider(refusing(503, body=b"theirs"), CircuitOpen.caller("x", 1.0)))
+    assert tried.error is None
+    assert tried.transport.written.endswith(b"\r\n\r\ntheirs")
+
+
+def test_a_call_that_we_refuse_at_once_is_told_so() -> None:
+    assert isinstance(Tried(Provider(CircuitOpen.caller("x", 1.0))).error, CircuitOpen)

@@ -227,6 +227,14 @@ async def pass_time(world: World, seconds: float) -> None:
     world.now += seconds
 
 
+def test_a_debt_that_outlives_the_calendar_is_told_until_its_end() -> None:
+    world = World([rule("ban", Unit.TOTAL_TOKENS, 1, 366 * 86400.0)])
+    world.close(world.admit(caller(), SIZE), Usage(output_tokens=1_000_000))
+    error = world.refusal(caller(), SIZE)
+    assert isinstance(error, BudgetSpent)
+    assert "9999-12-31 23:59:59" in error.message
+
+
 def test_a_call_that_leaves_the_queue_holds_nothing() -> None:
     world = World([rule("slots", Unit.CONCURRENT, 1, queue_timeout=5.0, queue_size=5)])
 

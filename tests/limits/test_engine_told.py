@@ -14,6 +14,7 @@ from aibridge.domain.usage import Usage
 from aibridge.limits import told
 from aibridge.limits.counts import Ask, Refusal
 from aibridge.limits.engine import Admission, Size
+from aibridge.overload.outcome import Outcome
 
 MINE = rule("mine", subject=Subject.USER)
 SMALL = Size(model="m", body_bytes=0, max_output_tokens=1)
@@ -25,20 +26,50 @@ def test_nothing_is_known_of_who_was_not_refused() -> None:
     assert world.check() is None
 
 
-def test_who_was_refused_is_refused_again_until_then_with_the_time_that_is_left() -> None:
+def test_who_was_refused_is_refused_again_with_the_time_that_is_left() -> None:
     world = World([MINE])
     world.admit()
     first = world.refusal()
-    world.now += 4.0
+    world.now += 0.5
     again = world.check()
     assert isinstance(again, RateLimited)
-    assert (first.retry_after, again.retry_after) == (10.0, 6.0)
+    assert (first.retry_after, again.retry_after) == (10.0, 9.5)
     assert again.policies == first.policies
     assert again.detail == first.detail
     assert again.detail.endswith("the next one is admitted at 1970-01-01 00:16:50.000 UTC.")
-    world.now += 6.0
+
+
+def test_it_ends_with_the_wait() -> None:
+    world = World([rule("short", window=0.5)])
+    world.admit()
+    world.refusal()
+    world.now += 0.25
+    assert world.check() is not None
+    world.now += 0.25
     assert world.check() is None
     assert world.admits()
+
+
+def test_what_is_given_back_elsewhere_is_known_within_a_second() -> None:
+    world = World([MINE])
+    elsewhere = world.admit().held
+    world.refusal()
+    assert elsewhere is not None
+    world.counts.settle(elsewhere, (0.0,), Outcome.IGNORED)
+    assert world.check() is not None
+    world.now += told.BELIEVED
+    assert world.check() is None
+    assert world.admits()
+
+
+def test_a_place_that_comes_free_is_not_refused_by_who_cannot_see_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([rule("slots", Unit.CONCURRENT, 1)])
+    monkeypatch.setattr(world.counts, "full", lambda *_: None)
+    admission = world.admit()
+    world.now += 30.0
+    assert world.refusal(caller(BOB)).retry_after == 30.0
+    world.close(admission, Usage())
+    assert world.check(caller(BOB)) is None
 
 
 def test_others_are_not_refused_with_them() -> None:
@@ -79,10 +110,10 @@ def test_a_smaller_call_is_not_refused_for_a_larger_one() -> None:
 
 def test_a_debt_is_known_until_the_smallest_call_would_be_admitted() -> None:
     world = World([rule("t", Unit.TOTAL_TOKENS, 100)])
-    world.close(world.admit(caller(), SIZE), Usage(output_tokens=200))
+    world.close(world.admit(caller(), SIZE), Usage(output_tokens=105))
     beyond_the_burst = Size(model="m", body_bytes=0, max_output_tokens=1000)
-    assert world.refusal(caller(), beyond_the_burst).retry_after == pytest.approx(20.0)
-    world.now += 9.999
+    assert world.refusal(caller(), beyond_the_burst).retry_after == pytest.approx(10.5)
+    world.now += 0.499
     assert world.check() is not None
     world.now += 0.002
     assert world.check() is None

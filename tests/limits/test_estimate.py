@@ -22,10 +22,11 @@ def test_an_answer_is_expected_to_be_as_long_as_it_may_be() -> None:
 
 def test_a_silent_provider_is_counted_by_its_bytes_but_never_above_what_was_allowed() -> None:
     size = Size(model="m", body_bytes=8, max_output_tokens=50)
-    assert estimated(size, 8, 100) == Usage(input_tokens=2, output_tokens=25)
-    assert estimated(size, 8, 10_000) == Usage(input_tokens=2, output_tokens=50)
-    assert estimated(Size(model="m", body_bytes=8), 8, 10_000) == Usage(input_tokens=2, output_tokens=2500)
-    assert estimated(None, 9, 0) == Usage(input_tokens=3, output_tokens=0)
+    assert estimated(size, 100, streamed=False) == Usage(input_tokens=2, output_tokens=25)
+    assert estimated(size, 10_000, streamed=False) == Usage(input_tokens=2, output_tokens=50)
+    assert estimated(size, 1001, streamed=True) == Usage(input_tokens=2, output_tokens=6)
+    assert estimated(Size(model="m", body_bytes=9), 10_000, streamed=False) == Usage(input_tokens=3, output_tokens=2500)
+    assert estimated(Size(model="m", body_bytes=8), 0, streamed=True) == Usage(input_tokens=2)
 
 
 def test_input_counts_from_the_cache_or_not() -> None:

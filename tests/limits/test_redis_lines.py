@@ -11,8 +11,9 @@ from valkey_server import ValkeyServer, running, until
 
 from aibridge.domain.rule import Rule, Unit
 from aibridge.limits import redis_server
-from aibridge.limits.counts import Ask, Held, Place
+from aibridge.limits.counts import Ask, Held, Place, Refusal
 from aibridge.limits.redis import Redis
+from aibridge.limits.redis_lines import Lines, No
 
 
 @pytest.fixture(scope="module")
@@ -160,5 +161,26 @@ def test_who_lacks_something_else_by_its_turn_is_told_at_once(server: ValkeyServ
             assert not moving.done()
             give_back(counts, taken)
             give_back(counts, await moving)
+
+    uvloop.run(scenario())
+
+
+def test_what_is_granted_to_one_that_leaves_in_the_same_turn_comes_back() -> None:
+    async def scenario() -> None:
+        given_back: list[Held] = []
+
+        async def attempt(asks: tuple[Ask, ...]) -> Held:
+            asyncio.get_running_loop().call_soon(waiting.cancel)
+            return Held(1, asks)
+
+        def refuse(no: No) -> Refusal:
+            raise AssertionError(no)
+
+        lines = Lines((QUEUED,), time.monotonic, attempt=attempt, give_back=given_back.append, refuse=refuse)
+        asks = (Ask(0, ""),)
+        waiting = asyncio.create_task(lines.wait((0, ""), asks, Place("ann"), time.monotonic()))
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert [one.number for one in given_back] == [1]
 
     uvloop.run(scenario())

@@ -99,3 +99,7 @@ def test_all_limits_of_a_call_are_listed_with_what_they_count() -> None:
         ("retry-after-ms", "7500"),
         *listed,
     ]
+
+
+def test_a_wait_is_never_a_longer_integer_than_a_field_may_have() -> None:
+    assert dict(limit_headers(Rejection("ban", 1, 1.0, 1e17)))["ratelimit"] == '"ban";r=0;t=999999999999999'

@@ -20,6 +20,7 @@ _MODULES = {
     "tokens": "aibridge.cli.tokens",
     "interceptions": "aibridge.cli.interceptions",
     "simulate": "aibridge.cli.simulate",
+    "codemod": "aibridge.cli.codemod",
 }
 """Commands, and the modules whose `command` they are."""
 

@@ -50,6 +50,11 @@ class Table:
         """Where everything is now."""
         return next(iter(self.packages.values()))
 
+    @property
+    def mentions(self) -> frozenset[str]:
+        """Words of which every file that uses the SDK has one."""
+        return frozenset(package.partition(".")[0] for package in self.packages)
+
     def inside(self, path: str) -> list[str] | None:
         """The parts of a path below its package; None if it is of no package of the SDK."""
         for package in self.packages:

@@ -18,7 +18,8 @@ class LimitView(msgspec.Struct, frozen=True, kw_only=True):
     """One rule and its present use.
 
     `window`, `queue_timeout` are in seconds, `cost` is counted in nano-dollars. `subjects` are those who use most, the
-    greediest first. `decisions` are totals since the server started, by outcome; null for those who are no owners.
+    greediest first. `decisions` are totals by outcome since the process that answers was started. They and `only`,
+    which names people and networks, are null for those who are no owners.
     """
 
     name: str
@@ -27,7 +28,7 @@ class LimitView(msgspec.Struct, frozen=True, kw_only=True):
     window: float
     burst: int | None
     subject: Subject
-    only: tuple[str, ...]
+    only: tuple[str, ...] | None
     provider: str
     model: str
     mode: Mode
@@ -62,7 +63,8 @@ def _view(limit: LimitPresent, actor: Actor, known: Snapshot) -> LimitView:
     rule = limit.rule
     seen = [use for use in limit.subjects if actor.is_owner or _is_own(rule, use.key, actor, known)]
     return LimitView(
-        **{name: getattr(rule, name) for name in Rule.__struct_fields__},
+        **{name: getattr(rule, name) for name in Rule.__struct_fields__ if name != "only"},
+        only=rule.only if actor.is_owner else None,
         subjects=sorted(seen, key=lambda use: use.used, reverse=True),
         decisions=limit.decisions if actor.is_owner else None,
     )

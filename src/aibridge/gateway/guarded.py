@@ -20,7 +20,7 @@ from aibridge.gateway.watchdog import Watchdog
 HEADERS_DEADLINE = 10.0
 """Seconds from a request's first byte, or a connection's beginning, to the end of the request's headers."""
 BODY_DEADLINE = 60.0
-"""Seconds from the end of a request's headers to the end of its body."""
+"""Seconds from the end of a request's headers, or from our asking for its body, to the body's end."""
 STALL_DEADLINE = 60.0
 """Seconds that a client may take nothing of what is ready for it."""
 IDLE_DEADLINE = 75.0
@@ -73,6 +73,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers += headers
         self._handed_over = True
         super().on_headers_complete()
+
+    def go_on(self) -> None:
+        """Ask for the body of a client that waits for that (RFC 9110, 10.1.1). Only now is it due."""
+        self.expect_100_continue = False
+        self.since = monotonic()
+        self._watchdog.by(self.since + BODY_DEADLINE)
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def rest(self, *, keep_alive: bool) -> None:
         """After an answer: be ready for the next request, or close."""
@@ -268,13 +275,18 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._head_began is not None:
             return self._overdue(now, self._head_began, HEADERS_DEADLINE, "headers")
-        elif self.incoming is not None and not self._whole:
+        elif self._body_due():
             return self._overdue(now, self.since, BODY_DEADLINE, "body")
         elif self.outgoing is None and not self._handed_over:
             if now < self.since + IDLE_DEADLINE:
                 return self.since + IDLE_DEADLINE
             self.transport.close()
         return None
+
+    def _body_due(self) -> bool:
+        """Whether a body is on its way, and not one that we have yet to ask for."""
+        unasked = self.expect_100_continue and self.outgoing is not None
+        return self.incoming is not None and not self._whole and not unasked
 
     def _overdue(self, now: float, since: float, limit: float, what: str) -> float | None:
         """Refuse a request of which a part is overdue; until then, say when it will be."""

@@ -83,7 +83,7 @@ class GatewayProtocol(GuardedProtocol):
                 return self._not_relayed(method, path)
             return None
         started_at = int(time() * 1e6)
-        self.incoming = RequestBody(self.gateway.maximum_body, self._go_on if self.expect_100_continue else None)
+        self.incoming = RequestBody(self.gateway.maximum_body, self.go_on if self.expect_100_continue else None)
         call = Call(
             id=interception_id(started_at, getrandbits(74)),
             route=found.route,
@@ -196,10 +196,6 @@ class GatewayProtocol(GuardedProtocol):
         if length is None:  # then there is none, or one that may have no end (RFC 9112, 6.3)
             return b"transfer-encoding" not in self.fields
         return not self.expect_100_continue and int(length) - body.received <= LEFT_UNREAD
-
-    def _go_on(self) -> None:
-        """Ask for the body of a client that waits for that (RFC 9110, 10.1.1): its call has passed the limits."""
-        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _answer_probe(self) -> None:
         """Somebody asks whether anybody is there."""

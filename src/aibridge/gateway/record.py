@@ -78,7 +78,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 raise
             finally:
                 seconds = clock() - call.started
-                reading = _read(call, reply)
+                reading = _read(call, reply, status)
                 ending = Ending(
                     id=interception.id,
                     status=status,
@@ -100,17 +100,28 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
     return layer
 
 
-def _read(call: Call, reply: Reply) -> Reading:
+def _read(call: Call, reply: Reply, status: Status) -> Reading:
     """What was learned of an answer.
 
-    Where limits weigh a call that was answered and whose provider told nothing, an estimate stands in: else a client
-    that does not ask for the numbers would have no limit.
+    Where limits weigh a call whose provider was at work and told nothing, or was cut off before it told all, an
+    estimate stands in: else a client that does not ask for the numbers, or does not wait for them, would have no limit.
     """
     reading = reply.reading or Reading()
-    if reading.usage is None and call.size is not None and (reply.status or _ERROR_STATUS) < _ERROR_STATUS:
-        usage = estimated(call.size, len(call.content), reply.sent)
-        return msgspec.structs.replace(reading, usage=usage, source=UsageSource.ESTIMATED)
-    return reading
+    if call.size is None or reading.source is UsageSource.PROVIDER or not _at_work(call, reply, status):
+        return reading
+    usage = estimated(call.size, reply.sent, streamed=reply.streaming)
+    if reading.usage is not None:  # its input is the provider's count, its output what was counted when it began
+        usage = msgspec.structs.replace(
+            reading.usage, output_tokens=max(reading.usage.output_tokens, usage.output_tokens)
+        )
+    return msgspec.structs.replace(reading, usage=usage, source=UsageSource.ESTIMATED)
+
+
+def _at_work(call: Call, reply: Reply, status: Status) -> bool:
+    """Whether a provider was at work, as far as is known: it took the call, or the client left before it could say."""
+    if reply.status is None:
+        return call.asked and status is Status.CANCELLED
+    return reply.status < _ERROR_STATUS
 
 
 def _answered(reply: Reply) -> tuple[Status, str | None, int | None]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from aibridge.domain.errors import UpstreamUnreachable
+from aibridge.domain.errors import Refused, UpstreamUnreachable
 from aibridge.gateway.call import Call, Clock, Handler, Layer
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.withheld import Withheld
@@ -44,11 +44,18 @@ def retry(
             provider = call.route.provider.name
             budget = retries.budgets[provider]
             budget.deposit(clock())
+            last: Withheld | None = None
             for attempt in range(most + 1):
                 call.withholds = attempt < most
                 try:
                     await handle(call, reply)
+                except Refused:  # by ourselves, meanwhile: there will be no better answer than the one there was
+                    if last is None:
+                        raise
+                    _pass_on(last, reply)
+                    return
                 except (UpstreamUnreachable, Withheld) as failure:
+                    last = failure if isinstance(failure, Withheld) else last
                     pause = _pause(failure, attempt, luck())
                     if attempt == most or pause is None or not budget.withdraw(clock()):
                         _pass_on(failure, reply)

@@ -19,7 +19,7 @@ from aibridge.limits.explain import refused
 from aibridge.limits.line import WAIT_BOUNDS, Line
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.scope import Caller, name_of
-from aibridge.limits.told import Refusals, Told, Who
+from aibridge.limits.told import BELIEVED, Refusals, Told, Who
 from aibridge.overload.outcome import Outcome
 from aibridge.overload.retry import Policy
 
@@ -238,6 +238,8 @@ class Limits:
         Not so where a place must come free, whose wait is a guess, nor where a rule for some models only has a say: the
         next call may be for another model. A smaller call than this one may be admitted earlier.
         """
+        if self._lines[refusal.rule].rule.held:
+            return
         slack = 0.0
         counts = []
         for ask in asks:
@@ -253,7 +255,7 @@ class Limits:
         if due - slack > now:
             line = self._lines[refusal.rule]
             error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
-            told = Told(error, refusal.rule, until=due - slack, due=due)
+            told = Told(error, refusal.rule, until=min(due - slack, now + BELIEVED), due=due)
             self._refusals.remember(self._who(caller), told, counts)
 
     def _may_be_full(self, line: Line, key: str) -> bool:

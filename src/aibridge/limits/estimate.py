@@ -20,6 +20,9 @@ BYTES_PER_TOKEN = 4
 and how to count them?"; Anthropic's glossary says 3.5). Code has more tokens to the byte; the body's own JSON, which is
 counted along, makes up for some of it."""
 
+BYTES_PER_STREAMED_TOKEN = 200
+"""An event of OpenAI's chat streams is 200 to 300 bytes long and carries a token or a few: it is framing, nearly all."""
+
 DEFAULT_OUTPUT_TOKENS = 1024
 """Expected of a call that sets itself no limit: few answers are longer, and the truth is known soon."""
 
@@ -38,16 +41,15 @@ def expected(size: Size) -> Usage:
     return Usage(input_tokens=_tokens(size.body_bytes), output_tokens=output)
 
 
-def estimated(size: Size | None, body_bytes: int, answer_bytes: int) -> Usage:
+def estimated(size: Size, answer_bytes: int, *, streamed: bool) -> Usage:
     """What a call used whose provider was at work and did not say: by the bytes of its request and of its answer.
 
-    The bytes of an event stream are mostly framing, so this is rather too much, but never more output than the request
-    allowed itself.
+    Never more output than the request allowed itself.
     """
-    output = _tokens(answer_bytes)
-    if size is not None and size.max_output_tokens is not None:
+    output = -(-answer_bytes // BYTES_PER_STREAMED_TOKEN) if streamed else _tokens(answer_bytes)
+    if size.max_output_tokens is not None:
         output = min(output, size.max_output_tokens)
-    return Usage(input_tokens=_tokens(body_bytes), output_tokens=output)
+    return Usage(input_tokens=_tokens(size.body_bytes), output_tokens=output)
 
 
 def _tokens(size: int) -> int:

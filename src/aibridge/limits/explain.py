@@ -7,7 +7,7 @@ from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimite
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.limits.counts import Refusal
 from aibridge.overload.outcome import Rejection
-from aibridge.overload.retry import Policy
+from aibridge.overload.retry import LAST_INSTANT, Policy
 
 CONCURRENCY = "concurrency"
 """The name of the rule that `--aibridge-max-concurrency` is."""
@@ -96,4 +96,5 @@ def _span(seconds: float) -> str:
 
 def _instant(at: float) -> str:
     """An instant for people to read, rounded up to the millisecond."""
-    return f"{datetime.fromtimestamp(ceil(at * 1000) / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+    at = ceil(min(at, LAST_INSTANT) * 1000) / 1000
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"

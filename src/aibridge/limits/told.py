@@ -1,12 +1,16 @@
 """Who was told when to come back, and comes too early: refused again without asking anybody.
 
 Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for. A
-credit that might change that makes it forgotten.
+credit that might change that makes it forgotten, where it is given here; where it is given elsewhere, time does.
 """
 
 from collections.abc import Iterable
 
 from aibridge.domain.errors import Refused
+
+BELIEVED = 1.0
+"""Seconds for which a refusal is repeated at most before it is asked for again: what other workers and other servers
+give back, only the place that counts hears of."""
 
 MOST = 10_000
 """Callers remembered; beyond, all are forgotten. Each then costs one question more."""

@@ -16,6 +16,11 @@ from aibridge.overload.outcome import Rejection
 LONGEST = 60
 """Seconds: the longest wait ever asked for."""
 
+LAST_INSTANT = 253_402_300_799
+"""The end of the year 9999, in UTC seconds. What is later cannot be written, and a large debt to a small limit is."""
+_LARGEST_INTEGER = 10**15 - 1
+"""Of a header field (RFC 9651, 3.3.1)."""
+
 SPREAD = 0.2
 LEAST_SPREAD = 0.1
 """Those refused together come back over a fifth of the wait, and over at least this many seconds."""
@@ -88,7 +93,7 @@ def limit_headers(rejection: Rejection, policies: Sequence[Policy] = ()) -> list
     in units of `qu`, requests unless said, `r` what remains for such a call, `t` the seconds until there is more. `t`
     is the true wait, also where Retry-After is capped.
     """
-    wait = max(1, ceil(rejection.retry_after))
+    wait = min(max(1, ceil(rejection.retry_after)), _LARGEST_INTEGER)
     listed = policies or (Policy(rejection.limit, int(rejection.allowed), rejection.window),)
     return [
         ("ratelimit", f'"{rejection.limit}";r=0;t={wait}'),

@@ -13,8 +13,8 @@ from aibridge.overload.adaptive import AdaptiveRule
 from aibridge.overload.breaker import BreakerRule
 from aibridge.overload.retry_budget import RetryBudget
 
-MOST_SHOWN = 50
-"""Subjects of a rule that are shown, those that use most of it."""
+MOST_SHOWN = 1000
+"""Subjects of a rule that are looked at, those that use most of it: whoever asks is shown those that are theirs."""
 _PERCENT = 100.0
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from aibridge.domain.errors import CallError
+from aibridge.overload.retry import LAST_INSTANT
 
 _OPENAI = {
     "requests": "requests",
@@ -48,7 +49,7 @@ def anthropic_limit_headers(error: CallError, now: float) -> list[tuple[str, str
     kind = _ANTHROPIC.get(policy.unit) if policy is not None else None
     if policy is None or kind is None or rejection is None:
         return []
-    reset = datetime.fromtimestamp(ceil(now + rejection.retry_after), UTC)
+    reset = datetime.fromtimestamp(min(ceil(now + rejection.retry_after), LAST_INSTANT), UTC)
     return [
         (f"anthropic-ratelimit-{kind}-limit", str(policy.quota)),
         (f"anthropic-ratelimit-{kind}-remaining", "0"),
