@@ -232,6 +232,11 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
     path, root = _config(flags, environ)
     decided = _decide(OPTIONS, flags, environ, path, root)
     values = {field: resolved.value for field, resolved in decided.items()}
+    if values["queue_timeout"] and not values["max_concurrency"]:
+        source = decided["queue_timeout"].source
+        raise OptionError(
+            f"--aibridge-queue-timeout (from {source}) needs --aibridge-max-concurrency: what to wait for"
+        )
     if (values["tls_cert_file"] is None) != (values["tls_key_file"] is None):
         given, missing = ("cert", "key") if values["tls_cert_file"] else ("key", "cert")
         source = decided[f"tls_{given}_file"].source

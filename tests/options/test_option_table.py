@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from aibridge.options import LOCATION, OPTIONS, Address, Settings, load
+from aibridge.options import LOCATION, OPTIONS, Address, OptionError, Settings, load
 from aibridge.options_sources import flag_names, variable_names, yaml_names
 
 ROOT = Path(__file__).parents[2]
@@ -187,3 +187,10 @@ def test_the_page_of_options_names_every_option_everywhere() -> None:
     for option in OPTIONS:
         for name in (option.flag, option.environment[0], *option.yaml_keys[:1]):
             assert f"`{name}`" in page
+
+
+def test_a_queue_needs_something_to_wait_for() -> None:
+    with pytest.raises(OptionError) as caught:
+        load({"--aibridge-queue-timeout": "5s"}, {})
+    assert str(caught.value).startswith("--aibridge-queue-timeout (from flag --aibridge-queue-timeout) needs")
+    assert load({"--aibridge-queue-timeout": "5s", "--aibridge-max-concurrency": "1"}, {}).queue_timeout == 5.0

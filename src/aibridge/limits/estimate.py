@@ -21,7 +21,7 @@ and how to count them?"; Anthropic's glossary says 3.5). Code has more tokens to
 counted along, makes up for some of it."""
 
 BYTES_PER_STREAMED_TOKEN = 200
-"""An event of OpenAI's chat streams is 200 to 300 bytes long and carries a token or a few: it is framing, nearly all."""
+"""An event of OpenAI's chat streams is 200 to 300 bytes long and carries a token or a few: nearly all is framing."""
 
 DEFAULT_OUTPUT_TOKENS = 1024
 """Expected of a call that sets itself no limit: few answers are longer, and the truth is known soon."""
