@@ -96,17 +96,12 @@ class Exchange:
         head.append(b"\r\n" if reply.keep_alive else b"connection: close\r\n\r\n")
         readable_stream = streaming and status < HTTPStatus.BAD_REQUEST and b"content-encoding" not in fields
         self._unframed = readable_stream and content_length is None and b"transfer-encoding" not in fields
-        begin = partial(
-            reply.begin,
-            status,
-            b"".join(head),
-            chunked=content_length is None and reply.may_chunk,
-            streaming=streaming,
-        )
+        chunked = content_length is None and reply.may_chunk
         if call.withholds and status in BETTERED:
+            begin = partial(reply.begin, status, b"".join(head), chunked=chunked, streaming=streaming)
             self.withheld = Withheld(status, fields.get(b"retry-after"), begin)
         else:
-            begin()
+            reply.begin(status, b"".join(head), chunked=chunked, streaming=streaming)
 
     def received(self, part: bytes) -> None:
         """More of the body is here, and not the last of it."""
