@@ -280,3 +280,10 @@ def timed(subject: Subject, asked: list[Question], rounds: int) -> float:
         for action, what in asked:
             authorize(subject, action, what)
     return time.process_time() - started
+
+
+def test_a_custom_roles_wildcard_ends_where_organizations_do() -> None:
+    everything = custom(Permission(resource=Resource.ANY, action=Action.ANY))
+    what = Object(resource=Resource.PRICE, organization_id=HERE)
+    assert not authorize(somebody(made=everything), Action.READ, what)
+    assert authorize(somebody(made=everything), Action.READ, Object(resource=Resource.GROUP, organization_id=HERE))

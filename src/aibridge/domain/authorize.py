@@ -134,10 +134,15 @@ def _custom(role: RoleIdentifier, custom_roles: frozenset[CustomRole]) -> list[P
 
 
 def _pronounce(verdicts: Verdicts, role: RoleIdentifier, level: Level, permissions: Iterable[Permission]) -> None:
-    """Add what a role says on a level: a denial stands whatever else is said."""
+    """Add what a role says on a level: a denial stands whatever else is said.
+
+    Of what no organization has, an organization's role has nothing to say, whatever its wildcards cover.
+    """
     for permission in permissions:
         verb = "withholds" if permission.negate else "grants"
         for pair in permission.pairs:
+            if level is Level.ORGANIZATION and pair[0] not in ORGANIZATIONAL:
+                continue
             if permission.negate or pair not in verdicts:
                 reason = f"the role {role} {verb} {_named(pair)} {_REACH[level]}"
                 verdicts[pair] = Decision(allowed=not permission.negate, reason=reason)
