@@ -79,7 +79,8 @@ with started(sleep, Path({str(tmp_path / "log")!r}), core={CORE}) as running:
     ) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
-        awaited(lambda: b"python" in Path(f"/proc/{pid}/cmdline").read_bytes() or None, "the program itself")
+        itself = f"{sys.executable}\0-c\0import time; time.sleep(60)\0".encode()
+        awaited(lambda: Path(f"/proc/{pid}/cmdline").read_bytes() == itself or None, "the program itself")
         process.kill()
     awaited(lambda: _gone(pid) or None, "the program's end", within=5)
 
