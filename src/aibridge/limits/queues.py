@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import TypeVar
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Place, Refusal
 from aibridge.overload.backlog import Backlog
 from aibridge.overload.concurrency import ConcurrencyLimiter
+
+W = TypeVar("W")
 
 _LONGEST_HALF_LIFE = 10.0
 """Seconds after which a call counts half, or less, in who goes next."""
@@ -18,6 +21,15 @@ _SOONEST = 0.001
 
 _SWEPT_FROM = 64
 """How many queues there are before it is looked whether some are no longer needed."""
+
+
+def backlog_of(rule: Rule) -> Backlog[W]:
+    """A fair queue for the callers above a rule, wherever they wait.
+
+    Recent use is remembered with a half-life of half the rule's `queue_timeout`, so that one who has the patience to
+    wait is not refused for the sake of another who came later, and of at most 10 s.
+    """
+    return Backlog(rule.queue_size, half_life=min(rule.queue_timeout / 2.0, _LONGEST_HALF_LIFE))
 
 
 @dataclass(slots=True, eq=False)
@@ -38,14 +50,12 @@ class Waiter:
 class Queue:
     """Who waits for the permits of one limiter, of the rule at place `number`; with a timer while anybody does.
 
-    Recent use is remembered with a half-life of half the rule's `queue_timeout`, so that one who has the patience to
-    wait is not refused for the sake of another who came later, and of at most 10 s. `give_up` is called with each whose
-    time is over, after it has left.
+    `give_up` is called with each whose time is over, after it has left.
     """
 
     def __init__(self, number: int, rule: Rule, clock: Callable[[], float], give_up: Callable[[Waiter], None]) -> None:
         self.number = number
-        self._backlog = Backlog[Waiter](rule.queue_size, half_life=min(rule.queue_timeout / 2.0, _LONGEST_HALF_LIFE))
+        self._backlog: Backlog[Waiter] = backlog_of(rule)
         self._clock = clock
         self._give_up = give_up
         self._timer: asyncio.TimerHandle | None = None

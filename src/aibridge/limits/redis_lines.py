@@ -14,13 +14,11 @@ import msgspec
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Place, Refusal
+from aibridge.limits.queues import backlog_of
 from aibridge.overload.backlog import Backlog
 
 TURN = 0.02
 """Seconds between two tries for what other replicas may have given back."""
-
-_LONGEST_HALF_LIFE = 10.0
-"""Seconds after which a call counts half, or less, in who goes next; half a wait where that is shorter."""
 
 _SWEPT_FROM = 64
 """How many lines there are before it is looked whether some are no longer needed."""
@@ -160,8 +158,7 @@ class Lines:
             if len(self._lines) >= self._sweep_at:
                 self._sweep()
             rule = self._rules[count[0]]
-            half_life = min(rule.queue_timeout / 2.0, _LONGEST_HALF_LIFE)
-            line = self._lines[count] = _Line(count, Backlog(rule.queue_size, half_life=half_life))
+            line = self._lines[count] = _Line(count, backlog_of(rule))
         return line
 
     def _sweep(self) -> None:

@@ -1,6 +1,6 @@
 """The overload engine, put together from the settings, and as the control plane shows it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 
 from aibridge.control.dependencies import BreakerPresent, LimitPresent, SubjectPresent
@@ -98,7 +98,7 @@ class Breakers:
 
 
 def limits_present(
-    rules: Sequence[Rule], counts: Counts, decided: Callable[[], Iterable[tuple[tuple[str, str, str], int]]]
+    rules: Sequence[Rule], counts: Counts, decided: Callable[[], Mapping[tuple[str, str, str], int]]
 ) -> Callable[[], Awaitable[list[LimitPresent]]]:
     """How the rules stand: what the control plane asks for. `decided` is by rule, kind of subject and outcome."""
 
@@ -107,7 +107,7 @@ def limits_present(
         for one in await counts.present(MOST_SHOWN):
             subjects[one.rule].append(SubjectPresent(key=one.key, used=one.used))
         decisions: dict[str, dict[str, int]] = {rule.name: {} for rule in rules}
-        for (name, _, outcome), number in decided():
+        for (name, _, outcome), number in decided().items():
             decisions[name][outcome] = decisions[name].get(outcome, 0) + number
         return [
             LimitPresent(rule=rule, subjects=subjects[place], decisions=decisions[rule.name])

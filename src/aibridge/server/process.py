@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from time import time
 from typing import Final
@@ -23,7 +23,6 @@ from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
 from aibridge.limits.counts import Counts
-from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.server import data_plane, overload
 from aibridge.server.data_plane import DataPlane
@@ -106,9 +105,6 @@ async def prepared(
         rooms.callback(plane.close)
         plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipping)
 
-        def decided() -> Iterable[tuple[tuple[str, str, str], int]]:
-            return plane.limits.decisions.items()
-
         metrics = post.metrics or _alone(plane)
         app = create_app(
             Dependencies(
@@ -118,7 +114,7 @@ async def prepared(
                 metrics=metrics if post.metrics_door is None else None,
                 clock=time,
                 external_url=lambda: post.url,
-                limits=overload.limits_present(rules_of(settings), post.counts, decided),
+                limits=overload.limits_present(plane.limits.rules, post.counts, lambda: plane.limits.decisions),
                 breakers=overload.Breakers(plane.guards),
                 used=lambda token_id: world.used.__setitem__(token_id, int(time() * 1e6)),
                 stranger=plane.stranger,
