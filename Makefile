@@ -35,10 +35,11 @@ e2e: $(VENV)/dev
 gen: $(VENV)/dev
 	$(BIN)/python scripts/gen.py
 
-# Rewrites the locks from requirements/*.in; the only target that needs uv.
+# Rewrites the locks from requirements/*.in; the only target that needs uv. Extras stay in the names: pip before 23.1
+# takes `a[b]` for something that is not pinned where only `a` is, as soon as there is a newer `a`.
 lock:
 	cd requirements && for name in run dev clients-1 clients-2 clients-3 bench; do \
-	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  uv pip compile --quiet --no-strip-extras --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command 'make lock' -o $$name.txt $$name.in || exit 1; \
 	done
 
