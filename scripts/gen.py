@@ -6,8 +6,11 @@
 import sys
 from collections.abc import Callable, Iterable
 from difflib import unified_diff
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+
+import sync_flavour
 
 from aibridge.options import OPTIONS
 from aibridge.options_kinds import Option
@@ -73,7 +76,10 @@ def _row(option: Option) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-GENERATED: dict[str, Callable[[], str]] = {"docs/options.md": options_page}
+GENERATED: dict[str, Callable[[], str]] = {
+    "docs/options.md": options_page,
+    **{name: partial(sync_flavour.made, source) for name, source in sync_flavour.modules().items()},
+}
 """Every generated file, and what makes it."""
 
 

@@ -4,10 +4,17 @@ Those of `e2e` need large downloads, and are asked for. Those of `reliability` e
 the scorecard at the end of a run shows the numbers that it saw.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from aibridge.store.database import Database
+
+if TYPE_CHECKING:
+    from postgres import Postgres
 
 Told = Callable[[int, str], None]
 """Tells what was measured: the row of the scorecard, and a line with the number and its target."""
@@ -25,6 +32,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if _E2E in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="make e2e runs this"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Postgres]":
+    """A PostgreSQL server, one for each process. Who asks for it is best in the xdist group `postgres`, as one."""
+    from postgres import running  # noqa: PLC0415 - where there are few tests of it, most runs need none
+
+    server = running()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database as it is at first. Who asks for it, or for `database`, is run with each engine."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'data' / 'aibridge.db'}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        with server.shared() as url:
+            yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A new database, open."""
+    with closing(Database.open(database_url)) as database:
+        yield database
 
 
 @pytest.fixture

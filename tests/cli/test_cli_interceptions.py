@@ -1,112 +1,67 @@
-"""`aibridge interceptions list` over a real ledger."""
+"""`aibridge interceptions list` over the API."""
 
-import json
-import re
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from click.testing import CliRunner, Result
+from api_standin import Refusal, Standin
+from api_things import call
+from cli_shell import Shell
 
-from aibridge.cli import cli
-from aibridge.domain.interception import Ending, Interception, Status
-from aibridge.domain.usage import Usage, UsageSource
-from aibridge.store import users
-from aibridge.store.database import Database
-from aibridge.store.sink import LedgerSink
+from aibridge.contract.aibridge import InterceptionsView
+from aibridge.contract.errors import ErrorBody
 
-SECOND = 1_000_000
-START = 1_764_000_000 * SECOND
+pytest_plugins = ["cli_shell"]
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["interceptions", "list", *arguments], env={"CODER_DATABASE_URL": None})
+def test_calls_are_listed_with_what_they_used(shell: Shell, server: Standin) -> None:
+    server.answers["interceptions"] = InterceptionsView(count=2, results=[call(1, ended=False), call(0)])
+
+    running, ended = shell.cells("interceptions", "list")
+
+    start = "2026-11-24 09:00:00Z"
+    assert running == [start, "-", "openai", "model-1", "Claude Code", "running", "-", "-", "-", "call-1"]
+    assert ended == [start, "ada", "openai", "model-0", "Claude Code", "completed", "200", "22", "44", "call-0"]
+    assert shell.json("interceptions", "list")[1]["initiator"] == {"id": "id-of-ada", "username": "ada"}
 
 
-@pytest.fixture(autouse=True)
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three calls, a minute apart: one of Ada's that ended, two of somebody unknown that run."""
-    monkeypatch.setenv("CODER_DATA_DIR", str(tmp_path))
-    database = Database.open(f"sqlite:///{tmp_path}/aibridge.db")
-    ada = users.create(database, username="ada", now=START)
-    calls = [
-        Interception(
-            id=f"call-{number}",
-            actor_id=ada.id if number == 0 else "gone",
-            token_id="t",
-            provider="openai" if number == 0 else "anthropic",
-            route="/v1/x",
-            model=f"model-{number}",
-            streaming=True,
-            client="Claude Code",
-            session_id=None,
-            user_agent="x",
-            started_at=START + number * 60 * SECOND,
-        )
-        for number in range(3)
-    ]
-    ending = Ending(
-        id="call-0",
-        status=Status.COMPLETED,
-        http_status=200,
-        ended_at=START + SECOND,
-        usage=Usage(input_tokens=11, output_tokens=22, cache_read_input_tokens=33),
-        usage_source=UsageSource.PROVIDER,
+def test_conditions_are_the_servers_to_check(shell: Shell, server: Standin) -> None:
+    server.answers["interceptions"] = InterceptionsView(count=0, results=[])
+
+    shell.done(
+        *("interceptions", "list", "--initiator", "me", "--provider", "openai", "--model", "m", "--client", "Codex"),
+        *("--since", "2026-11-24", "--until", "2026-11-24T09:00:00+01:00", "--limit", "5", "--after-id", "call-7"),
     )
-    LedgerSink(database).write(calls, [ending])
+
+    query = server.asked("interceptions").query
+    assert (query.initiator, query.provider, query.model, query.client) == ("me", "openai", "m", "Codex")
+    assert query.started_after == datetime(2026, 11, 24, tzinfo=UTC)
+    assert query.started_before == datetime(2026, 11, 24, 8, tzinfo=UTC)
+    assert (query.limit, query.after_id) == (6, "call-7")
 
 
-def test_calls_are_listed_the_newest_first() -> None:
-    result = run()
-    heading, *rows = result.stdout.splitlines()
+def test_an_instant_may_be_a_time_ago(shell: Shell, server: Standin) -> None:
+    server.answers["interceptions"] = InterceptionsView(count=0, results=[])
 
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert heading.split()[:5] == ["STARTED", "USER", "PROVIDER", "MODEL", "CLIENT"]
-    assert [row.split()[-1] for row in rows] == ["call-2", "call-1", "call-0"]
-    assert re.split(" {2,}", rows[2]) == (
-        ["2025-11-24 16:00:00Z", "ada", "openai", "model-0", "Claude Code", "completed", "200", "11", "22", "call-0"]
-    )
-    assert re.split(" {2,}", rows[1]) == (
-        ["2025-11-24 16:01:00Z", "-", "anthropic", "model-1", "Claude Code", "running", "-", "-", "-", "call-1"]
+    shell.done("interceptions", "list", "--since", "7d")
+
+    ago = datetime.now(UTC) - server.asked("interceptions").query.started_after
+    assert timedelta(days=7) <= ago < timedelta(days=7, minutes=2)
+    assert "allowed: an instant such as" in shell.fails("interceptions", "list", "--since", "yesterday")[1]
+
+
+def test_a_page_says_how_to_get_the_next_one(shell: Shell, server: Standin) -> None:
+    server.answers["interceptions"] = InterceptionsView(count=3, results=[call(2), call(1)])
+
+    assert shell.run("interceptions", "list", "--limit", "1").stderr == (
+        "3 match in all; the next page: --after-id call-2\n"
     )
 
 
-def test_json_tells_all() -> None:
-    result = run("--output", "json", "--initiator", "ada")
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_an_unknown_place_to_continue_is_an_error(shell: Shell, server: Standin, output: str) -> None:
+    server.answers["interceptions"] = Refusal(400, ErrorBody(message="There is no interception 'call-9'."))
 
-    (row,) = json.loads(result.stdout)
-    assert row["started"] == "2025-11-24T16:00:00Z"
-    assert row["ended"] == "2025-11-24T16:00:01Z"
-    assert (row["status"], row["http_status"], row["error"]) == ("completed", 200, None)
-    assert (row["input_tokens"], row["output_tokens"], row["cache_read_input_tokens"]) == (11, 22, 33)
-    assert (row["streaming"], row["route"]) == (True, "/v1/x")
+    code, said = shell.fails("interceptions", "list", "--after-id", "call-9", "--output", output)
 
-
-@pytest.mark.parametrize(
-    ("arguments", "ids"),
-    [
-        (("--provider", "openai"), ["call-0"]),
-        (("--model", "model-1"), ["call-1"]),
-        (("--client", "Codex"), []),
-        (("--initiator", "nobody"), []),
-        (("--limit", "1"), ["call-2"]),
-        (("--after-id", "call-1"), ["call-0"]),
-    ],
-)
-def test_conditions_narrow_the_list(arguments: tuple[str, ...], ids: list[str]) -> None:
-    assert [row["id"] for row in json.loads(run(*arguments, "--output", "json").stdout)] == ids
-
-
-def test_a_page_says_how_to_get_the_next_one() -> None:
-    assert run("--limit", "2").stderr == "3 match in all; the next page: --after-id call-1\n"
-    assert run("--limit", "3").stderr == ""
-
-
-def test_the_last_page_does_not_promise_another() -> None:
-    assert run("--limit", "1", "--after-id", "call-1").stderr == ""
-
-
-def test_an_unknown_place_to_continue_is_an_error() -> None:
-    result = run("--after-id", "call-9")
-
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "there is no interception 'call-9'" in result.stderr
+    assert code == 1
+    assert "There is no interception 'call-9'." in said

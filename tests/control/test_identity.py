@@ -114,7 +114,8 @@ def test_a_token_is_good_until_the_instant_of_its_expiry(database: Database, tok
 
 
 def test_a_revoked_token_is_no_token(database: Database, token: MintedToken) -> None:
-    tokens.revoke(database, token.id, now=NOW)
+    with database.writing() as connection:
+        tokens.revoke(connection, token.id, NOW)
     answer = Control(database).call(PATH, token.text)
     assert answer.status == 401
     assert "revoked" in answer.json["detail"]

@@ -223,8 +223,8 @@ def settings(**changes: Any) -> Settings:
 
 def providers(port: int) -> list[Provider]:
     return [
-        Provider.at("openai", ProviderKind.OPENAI, f"http://127.0.0.1:{port}/v1", OPENAI_KEY),
-        Provider.at("anthropic", ProviderKind.ANTHROPIC, f"http://127.0.0.1:{port}", ANTHROPIC_KEY),
+        Provider.at("openai", ProviderKind.OPENAI, f"http://127.0.0.1:{port}/v1", OPENAI_KEY, internal=True),
+        Provider.at("anthropic", ProviderKind.ANTHROPIC, f"http://127.0.0.1:{port}", ANTHROPIC_KEY, internal=True),
     ]
 
 
@@ -234,6 +234,7 @@ async def gateway(
     *,
     upstream_port: int | None = None,
     counts_clock: Callable[[], float] = monotonic,
+    stand_in: bool = False,
     **changes: Any,
 ) -> AsyncIterator[World]:
     """Run a gateway with these settings before a provider with this script; at the end nothing may be left held."""
@@ -251,6 +252,7 @@ async def gateway(
             used=used,
             turn=Turn(_as_journal(journal), asyncio.get_running_loop().call_soon),
             counts=(counts := Memory(rules_of(chosen), counts_clock)),
+            stand_in=stand_in,
         )
         rooms.callback(plane.close)
         world = World(plane, upstream, journal, tokens, used)

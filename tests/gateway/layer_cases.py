@@ -8,14 +8,24 @@ from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Ending, Interception
 from aibridge.domain.provider import Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler, RequestBody
+from aibridge.gateway.pool import Pool
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.routes import Route, Routes
+from aibridge.gateway.upstream import Deadlines
+from aibridge.gateway.whereabouts import anywhere
 
 PROVIDERS = (
-    Provider.at("openai", ProviderKind.OPENAI, "http://127.0.0.1:9/v1", "sk-central"),
-    Provider.at("anthropic", ProviderKind.ANTHROPIC, "http://127.0.0.1:9", "sk-central"),
+    Provider.at("openai", ProviderKind.OPENAI, "http://127.0.0.1:9/v1", "sk-central", internal=True),
+    Provider.at("anthropic", ProviderKind.ANTHROPIC, "http://127.0.0.1:9", "sk-central", internal=True),
 )
-ROUTES = Routes(PROVIDERS)
+
+
+def pool_of(provider: Provider) -> Pool:
+    """Connections that nobody asks for."""
+    return Pool(provider.origin, Deadlines(), maximum=1, whereabouts=anywhere)
+
+
+ROUTES = Routes(PROVIDERS, pool_of)
 BODY = b'{"model":"gpt-5"}'
 MIA = Actor(id="mia", username="mia", token_id="t-mia")
 

@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -142,6 +143,17 @@ class Upstream:
             self.arrived.clear()
             await self.arrived.wait()
         return self.requests[number]
+
+
+@asynccontextmanager
+async def listening(script: Script) -> AsyncIterator[tuple[Upstream, int]]:
+    """A provider within the block, and its port."""
+    upstream = Upstream(script)
+    port = await upstream.start()
+    try:
+        yield upstream, port
+    finally:
+        await upstream.close()
 
 
 Fate = Callable[[Incoming], None]

@@ -270,3 +270,42 @@ def test_a_failure_shrinks_an_adaptive_limit_where_it_says_that_there_is_no_room
 def test_how_much_a_persons_own_credential_bears_is_not_looked_for() -> None:
     kept = Kept(adaptive=AdaptiveRule(initial=1))
     assert [key for key, _ in kept.guards.limits()] == [("openai", "central", "*")]
+
+
+def test_a_breaker_of_a_provider_that_was_replaced_meanwhile_tells_nobody_and_refuses_nobody() -> None:
+    kept = Kept(rule=TWO)
+    with pytest.raises(UpstreamBroke):
+        kept.call(UpstreamBroke("x"))
+    (before,) = [place for place in kept.guards.places if place.name == "openai:central:*"]
+    assert before.breaker is not None
+
+    class Replaced(UpstreamBroke):
+        """An ending at which another provider already has the name."""
+
+        def __init__(self) -> None:
+            kept.guards.keep(["openai"], {"openai"})
+            super().__init__("x")
+
+    call = a_call()
+    call.view = View(model="m")
+
+    async def handle(_: Call, reply: Reply) -> None:
+        raise Replaced
+
+    with pytest.raises(Replaced):
+        finished(guard(kept.guards, lambda: kept.now)(handle)(call, a_reply()[0]))
+    assert before.breaker.state(kept.now) is State.OPEN
+    assert kept.told == []
+    kept.call()
+    assert kept.state() is State.CLOSED
+
+
+def test_a_call_on_a_provider_that_was_removed_meanwhile_is_let_through_and_nothing_kept_of_it() -> None:
+    kept = Kept(rule=TWO, adaptive=AdaptiveRule())
+    kept.guards.keep([])
+    failing(kept)
+    kept.call()
+    assert (list(kept.guards.places), kept.guards.limits(), kept.told) == ([], [], [])
+    with pytest.raises(LookupError):
+        kept.guards.reset("openai:central:*")
+    kept.guards.heard("openai:central:*", 30.0)

@@ -53,7 +53,7 @@ class Tried:
 
     def __init__(self, provider: Provider, *, most: int = 2, budget: RetryBudget | None = None) -> None:
         self.pauses: list[float] = []
-        self.retries = Retries({"openai": budget or RetryBudget(1.0, floor=100.0)})
+        self.retries = Retries(["openai"], lambda: budget or RetryBudget(1.0, floor=100.0))
         self.reply, self.transport = a_reply()
         self.error: CallError | None = None
 

@@ -42,7 +42,7 @@ class Trace:
 
         return wrap
 
-    def of(self, *, guards: bool = True, limit_pass_through: bool = False, limits_need_body: bool = False) -> Pipelines:
+    def of(self, *, guards: bool = True, limit_pass_through: bool = False) -> Pipelines:
         return pipelines(
             drain=self.check("drain"),
             capacity=self.check("capacity"),
@@ -55,7 +55,6 @@ class Trace:
             retry=self.layer("retry") if guards else None,
             guard=self.layer("guard") if guards else None,
             relay=self.layer("relay")(Inside()),
-            limits_need_body=limits_need_body,
             limit_pass_through=limit_pass_through,
         )
 
@@ -77,7 +76,7 @@ def test_an_interception_meets_every_step_in_this_order() -> None:
 def test_limits_that_weigh_the_body_are_decided_right_behind_it() -> None:
     trace = Trace()
     expected = ["drain", "capacity", "identify", "pace", "body", "admit", "record", "retry", "guard", "relay"]
-    assert traced(trace.of(limits_need_body=True).interception, trace) == expected
+    assert traced(trace.of().weighed, trace) == expected
 
 
 def test_what_is_off_leaves_the_rest_in_order() -> None:

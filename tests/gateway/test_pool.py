@@ -17,6 +17,7 @@ from aibridge.domain.provider import Origin
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.pool import Pool
 from aibridge.gateway.upstream import Connection, Deadlines, Stale
+from aibridge.gateway.whereabouts import anywhere
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -45,7 +46,7 @@ def loopback(port: int, *, tls: bool = False) -> Origin:
 @asynccontextmanager
 async def pooled(script: Script | None = None, *, maximum: int = 3) -> AsyncIterator[tuple[Pool, Upstream]]:
     upstream = Upstream(script or answering(framed(b"hello")))
-    pool = Pool(loopback(await upstream.start()), Deadlines(connect=1.0), maximum=maximum)
+    pool = Pool(loopback(await upstream.start()), Deadlines(connect=1.0), maximum=maximum, whereabouts=anywhere)
     try:
         yield pool, upstream
     finally:
@@ -138,7 +139,7 @@ def test_who_cannot_be_reached_is_said_without_an_address() -> None:
 
         async def test() -> None:
             for origin in (refused, unknown):
-                pool = Pool(origin, Deadlines(connect=1.0), maximum=1)
+                pool = Pool(origin, Deadlines(connect=1.0), maximum=1, whereabouts=anywhere)
                 for _ in range(2):
                     with pytest.raises(UpstreamUnreachable) as caught:
                         await pool.connect()
@@ -152,7 +153,13 @@ def test_a_provider_that_does_not_speak_tls_is_unreachable_and_the_place_is_free
     async def test() -> None:
         upstream = Upstream(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
         context = ssl.create_default_context()
-        pool = Pool(loopback(await upstream.start(), tls=True), Deadlines(connect=0.2), maximum=1, tls=context)
+        pool = Pool(
+            loopback(await upstream.start(), tls=True),
+            Deadlines(connect=0.2),
+            maximum=1,
+            whereabouts=anywhere,
+            tls=context,
+        )
         with pytest.raises(UpstreamUnreachable):
             await pool.connect()
         assert pool.open == 0
@@ -172,7 +179,7 @@ async def kept(pool: Pool) -> Connection:
 def test_a_request_for_a_socket_that_is_closed_already_is_stale() -> None:
     async def test() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            pool = Pool(loopback(listener.getsockname()[1]), Deadlines(), maximum=1)
+            pool = Pool(loopback(listener.getsockname()[1]), Deadlines(), maximum=1, whereabouts=anywhere)
             connection = await pool.connect()
             accepted, _ = listener.accept()
             accepted.sendall(framed(b"hello"))
@@ -224,7 +231,7 @@ def test_an_answer_that_comes_before_the_request_was_read_gives_no_connection_to
     async def test() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            pool = Pool(loopback(listener.getsockname()[1]), Deadlines(), maximum=1)
+            pool = Pool(loopback(listener.getsockname()[1]), Deadlines(), maximum=1, whereabouts=anywhere)
             connection = await pool.connect()
             accepted, _ = listener.accept()
             sink = Sink()

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from layer_cases import PROVIDERS, ROUTES
+from layer_cases import PROVIDERS, ROUTES, pool_of
 
 from aibridge.domain.provider import Provider, ProviderKind
-from aibridge.gateway.routes import PREFIXES, RESERVED_NAMES, Routes
+from aibridge.domain.provider_name import LONGEST, RESERVED_NAMES
+from aibridge.gateway.routes import PREFIXES, Routes
 
 INTERCEPTIONS = (
     (b"openai/v1/chat/completions", b"/v1/chat/completions", "openai.chat"),
@@ -47,22 +48,25 @@ def test_the_rest_of_the_list_is_passed_through(prefix: bytes, method: bytes, pa
 
 @pytest.mark.parametrize("base", ["https://example.com", "https://example.com/", "https://example.com/gw/v1/"])
 def test_the_base_urls_path_comes_first(base: str) -> None:
-    routes = Routes([Provider.at("own", ProviderKind.OPENAI, base)])
+    routes = Routes([Provider.at("own", ProviderKind.OPENAI, base)], pool_of)
     found = routes.find(b"POST", b"/own/v1/chat/completions")
     assert found is not None
     assert found.upstream_path == base.removeprefix("https://example.com").rstrip("/").encode() + b"/chat/completions"
     assert found.route.host == b"example.com"
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED_NAMES), "", "OpenAI", "a_b", "-a", "a-", "a--b", "a/b", "ä", "a.b"])
+@pytest.mark.parametrize(
+    "name", [*sorted(RESERVED_NAMES), "a" * (LONGEST + 1), "", "OpenAI", "a_b", "-a", "a-", "a--b", "a/b", "ä", "a.b"]
+)
 def test_a_name_that_is_reserved_or_malformed_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="provider's name"):
-        Routes([Provider.at(name, ProviderKind.OPENAI, "https://example.com")])
+        Routes([Provider.at(name, ProviderKind.OPENAI, "https://example.com")], pool_of)
 
 
 def test_names_that_begin_alike_are_told_apart() -> None:
     routes = Routes(
-        [Provider.at(name, ProviderKind.OPENAI, f"https://{name}.example/v1") for name in ("openai", "openai-eu")]
+        [Provider.at(name, ProviderKind.OPENAI, f"https://{name}.example/v1") for name in ("openai", "openai-eu")],
+        pool_of,
     )
     for name in ("openai", "openai-eu"):
         found = routes.find(b"POST", f"/{name}/v1/responses".encode())

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aibridge.domain.actor import Actor
+from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
 from aibridge.domain.usage import Usage
@@ -211,7 +212,16 @@ def test_a_call_has_a_place_in_line_only_where_there_is_one() -> None:
     assert other.counts.places == [None]
 
 
+@pytest.mark.parametrize("subject", Subject)
+def test_a_rule_of_one_organization_concerns_its_actors_alone(subject: Subject) -> None:
+    world = World([rule("a", subject=subject, organization="research", amount=9), rule("b", amount=9)])
+    elsewhere = Actor(id="u3", username="eve", token_id="t3", organization_id="sales")
+    for actor, names in ((ADA, ["a", "b"]), (elsewhere, ["b"]), (None, ["b"])):
+        world.admit(caller(actor))
+        assert [name for name, _ in asked(world)] == names
+
+
 def test_people_without_an_organization_of_their_own_share_one() -> None:
     world = World([rule("a", subject=Subject.ORGANIZATION)])
     world.admit(caller(Actor(id="u3", username="eve", token_id="t3")))
-    assert asked(world) == [("a", "default")]
+    assert asked(world) == [("a", str(DEFAULT_ORGANIZATION))]

@@ -6,7 +6,11 @@ from aibridge.limits.redis_outbox import MOST_ENTRIES, MOST_KEPT, News, Outbox
 from aibridge.limits.redis_script import Request, Settled, Word, Words, settled
 
 WORDS = Words(
-    [Rule(name="held", unit=Unit.CONCURRENT, amount=9), Rule(name="cost", unit=Unit.COST, amount=9, window=1.0)], "t"
+    {
+        0: Rule(name="held", unit=Unit.CONCURRENT, amount=9),
+        1: Rule(name="cost", unit=Unit.COST, amount=9, window=1.0),
+    },
+    "t",
 )
 
 

@@ -74,7 +74,7 @@ def clocked(client: Any) -> Clocked:
 
 
 def words_of(*rules: Rule) -> Words:
-    return Words(rules, "t")
+    return Words(dict(enumerate(rules)), "t")
 
 
 def per_window(amount: int, window: float = 1.0, **more: object) -> Rule:

@@ -7,7 +7,7 @@ from limits_file import File
 
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
-from aibridge.limits.rules import rules_of
+from aibridge.limits.rules import OwnRules, rules_of
 from aibridge.limits.written import PRICE_FIELDS, RULE_FIELDS
 from aibridge.options import load
 
@@ -26,6 +26,7 @@ def test_everything_a_limit_can_say_is_understood(file: File) -> None:
           - name: team-tokens
             subject: user
             only: ["alice", "ci-*"]
+            organization: 6f1c0a52-0000-4000-8000-000000000001
             provider: anthropic
             model: "claude-*"
             unit: total_tokens
@@ -39,6 +40,7 @@ def test_everything_a_limit_can_say_is_understood(file: File) -> None:
             name="team-tokens",
             subject=Subject.USER,
             only=("alice", "ci-*"),
+            organization="6f1c0a52-0000-4000-8000-000000000001",
             provider="anthropic",
             model="claude-*",
             unit=Unit.TOTAL_TOKENS,
@@ -154,3 +156,19 @@ def test_the_documentation_has_every_field() -> None:
     page = (Path(__file__).parents[2] / "docs/limits.md").read_text()
     for field in (*RULE_FIELDS, *PRICE_FIELDS, *Unit, *Subject, *Mode):
         assert f"`{field}`" in page
+
+
+def test_rules_of_the_database_come_after_those_of_the_configuration_whose_names_are_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    own, other, taken, twice = (
+        Rule(name=name, unit=Unit.CONCURRENT, amount=amount)
+        for name, amount in (("a", 1), ("b", 2), ("a", 3), ("b", 4))
+    )
+    rules = OwnRules([own])
+    for _ in range(3):
+        assert rules.beside([taken, other, twice]) == (own, other)
+    assert rules.beside([]) == (own,)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the limit {name!r} of the database is ignored: another one has its name" for name in ("a", "b")
+    ]

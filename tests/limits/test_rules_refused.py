@@ -9,7 +9,7 @@ COUNTED = "a whole number from 1 to 1_000_000_000_000"
 PATTERN = "1 to 256 characters, * for any text and ? for any one of them"
 NAME = "1 to 64 of a-z, 0-9 and -, and neither concurrency nor token, which are options"
 PRICE = "dollars per million tokens such as 1.25, at most 1_000_000"
-FIELDS = "name, subject, only, provider, model, unit, amount, window, burst, queue, mode"
+FIELDS = "name, subject, only, organization, provider, model, unit, amount, window, burst, queue, mode"
 
 
 @pytest.fixture
@@ -99,6 +99,12 @@ TIMEOUT = "a duration such as 5s, from 1ms to 10m"
         (COUNT | {"window": "minute"}, "window", '"minute" is not allowed', WINDOW),
         (COUNT | {"model": "x" * 257}, "model", f'"{"x" * 257}" is not allowed', PATTERN),
         (COUNT | {"provider": ""}, "provider", '"" is not allowed', PATTERN),
+        (
+            COUNT | {"organization": ""},
+            "organization",
+            '"" is not allowed',
+            "the id of an organization, 1 to 256 characters",
+        ),
         (COUNT | {"only": "[ada]"}, "only", "is given to a limit for everyone", "a subject such as user beside it"),
         (
             COUNT | {"subject": "address", "only": "[10.0.0.1/8]"},

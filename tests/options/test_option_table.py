@@ -6,16 +6,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 
 from aibridge.options import LOCATION, OPTIONS, Address, OptionError, Settings, load
 from aibridge.options_sources import flag_names, variable_names, yaml_names
+from aibridge.server.channel import encoded
 
 ROOT = Path(__file__).parents[2]
 
-NAMES = {
+NAMES: dict[str, tuple[str, str | None, object]] = {
     "--aibridge-max-concurrency": ("CODER_AIBRIDGE_MAX_CONCURRENCY", "aibridge.max_concurrency", 0),
     "--aibridge-rate-limit": ("CODER_AIBRIDGE_RATE_LIMIT", "aibridge.rate_limit", 0),
+    "--api-rate-limit": ("CODER_API_RATE_LIMIT", "api_rate_limit", 512),
     "--aibridge-queue-timeout": ("CODER_AIBRIDGE_QUEUE_TIMEOUT", "aibridge.queue_timeout", 0.0),
     "--aibridge-queue-size": ("CODER_AIBRIDGE_QUEUE_SIZE", "aibridge.queue_size", 1000),
     "--aibridge-adaptive-concurrency": ("CODER_AIBRIDGE_ADAPTIVE_CONCURRENCY", "aibridge.adaptive_concurrency", False),
@@ -96,6 +99,26 @@ NAMES = {
     "--aibridge-total-timeout": ("CODER_AIBRIDGE_TOTAL_TIMEOUT", "aibridge.total_timeout", 600.0),
     "--aibridge-max-body-size": ("CODER_AIBRIDGE_MAX_BODY_SIZE", "aibridge.max_body_size", 32 * 1024 * 1024),
     "--aibridge-drain-timeout": ("CODER_AIBRIDGE_DRAIN_TIMEOUT", "aibridge.drain_timeout", 30.0),
+    "--disable-password-auth": ("CODER_DISABLE_PASSWORD_AUTH", "disable_password_auth", False),
+    "--session-duration": ("CODER_SESSION_DURATION", "session_duration", 86400.0),
+    "--secure-auth-cookie": ("CODER_SECURE_AUTH_COOKIE", "secure_auth_cookie", False),
+    "--oidc-issuer-url": ("CODER_OIDC_ISSUER_URL", "oidc_issuer_url", None),
+    "--oidc-client-id": ("CODER_OIDC_CLIENT_ID", "oidc_client_id", None),
+    "--oidc-client-secret": ("CODER_OIDC_CLIENT_SECRET", "oidc_client_secret", None),
+    "--oidc-scopes": ("CODER_OIDC_SCOPES", "oidc_scopes", ("openid", "profile", "email")),
+    "--oidc-email-domain": ("CODER_OIDC_EMAIL_DOMAIN", "oidc_email_domain", ()),
+    "--oidc-username-field": ("CODER_OIDC_USERNAME_FIELD", "oidc_username_field", "preferred_username"),
+    "--oidc-email-field": ("CODER_OIDC_EMAIL_FIELD", "oidc_email_field", "email"),
+    "--oidc-group-field": ("CODER_OIDC_GROUP_FIELD", "oidc_group_field", None),
+    "--oidc-group-mapping": ("CODER_OIDC_GROUP_MAPPING", "oidc_group_mapping", {}),
+    "--oidc-group-regex-filter": ("CODER_OIDC_GROUP_REGEX_FILTER", "oidc_group_regex_filter", None),
+    "--oidc-user-role-field": ("CODER_OIDC_USER_ROLE_FIELD", "oidc_user_role_field", None),
+    "--oidc-user-role-mapping": ("CODER_OIDC_USER_ROLE_MAPPING", "oidc_user_role_mapping", {}),
+    "--oidc-user-role-default": ("CODER_OIDC_USER_ROLE_DEFAULT", "oidc_user_role_default", ()),
+    "--oidc-allow-signups": ("CODER_OIDC_ALLOW_SIGNUPS", "oidc_allow_signups", True),
+    "--oidc-ignore-email-verified": ("CODER_OIDC_IGNORE_EMAIL_VERIFIED", "oidc_ignore_email_verified", False),
+    "--oidc-sign-in-text": ("CODER_OIDC_SIGN_IN_TEXT", "oidc_sign_in_text", "OpenID Connect"),
+    "--aibridge-encryption-keys": ("CODER_AIBRIDGE_ENCRYPTION_KEYS", "aibridge.encryption_keys", ()),
     "--http-address": ("CODER_HTTP_ADDRESS", "http_address", Address("127.0.0.1", 4001)),
     "--tls-cert-file": ("CODER_TLS_CERT_FILE", "tls_cert_file", None),
     "--tls-key-file": ("CODER_TLS_KEY_FILE", "tls_key_file", None),
@@ -194,3 +217,35 @@ def test_a_queue_needs_something_to_wait_for() -> None:
         load({"--aibridge-queue-timeout": "5s"}, {})
     assert str(caught.value).startswith("--aibridge-queue-timeout (from flag --aibridge-queue-timeout) needs")
     assert load({"--aibridge-queue-timeout": "5s", "--aibridge-max-concurrency": "1"}, {}).queue_timeout == 5.0
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [("--oidc-issuer-url", "--oidc-client-id"), ("--oidc-client-id", "--oidc-issuer-url")]
+)
+def test_openid_connect_takes_an_issuer_and_a_client(given: str, missing: str) -> None:
+    values = {"--oidc-issuer-url": "https://id.example", "--oidc-client-id": "aibridge"}
+
+    with pytest.raises(OptionError) as caught:
+        load({given: values[given]}, {})
+
+    assert str(caught.value) == f"{given} (from flag {given}) needs {missing}, too; OpenID Connect takes both"
+    assert load(values, {}).oidc_issuer_url == "https://id.example"
+
+
+def test_settings_reach_a_worker_as_they_are() -> None:
+    flags = {
+        "--oidc-group-mapping": '{"7f": "developers"}',
+        "--oidc-user-role-mapping": '{"boss": ["organization-admin:00000000-0000-4000-8000-000000000001"]}',
+        "--aibridge-encryption-keys": "ab" * 32,
+    }
+    settings = load(flags, {"HOME": "/home/ada"})
+
+    assert msgspec.json.decode(encoded(settings), type=Settings, dec_hook=lambda kind, text: kind(text)) == settings
+
+
+def test_master_keys_are_not_shown() -> None:
+    settings = load({"--aibridge-encryption-keys": "ab" * 32, "--oidc-client-secret": "hush"}, {})
+
+    assert "encryption_keys=…" in repr(settings)
+    assert "hush" not in repr(settings)
+    assert str(b"\xab") not in repr(settings)

@@ -5,6 +5,9 @@ from typing import Any
 
 from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.domain.usage import Usage, UsageSource
+from aibridge.store import interceptions
+from aibridge.store.database import Database
+from aibridge.store.interceptions import Page, Query
 
 NOW = 1_790_000_000_000_000
 MINUTE = 60_000_000
@@ -49,3 +52,9 @@ def an_ending(name: str = "a", **changes: Any) -> Ending:
         "usage_source": UsageSource.PROVIDER,
     }
     return Ending(**values | changes)
+
+
+def page(database: Database, query: Query) -> Page:
+    """List interceptions, in a transaction of its own."""
+    with database.reading() as connection:
+        return interceptions.page(connection, query)

@@ -12,12 +12,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
-from store_samples import NOW, url_of
+from store_samples import url_of
 
-from aibridge.store import schema, tokens, users
-from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
+from aibridge.domain.organization import DEFAULT_ORGANIZATION
+from aibridge.store import changes, schema, tokens
+from aibridge.store.database import Database, DatabaseUnavailable
 
 FIRST_START = """
 import sys, time
@@ -30,9 +31,19 @@ print(tokens.first_owner(database, username="owner", token_name="first", now=1) 
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def file(tmp_path: Path) -> Iterator[Database]:
+    """A database in a file."""
     with closing(Database.open(url_of(tmp_path))) as database:
         yield database
+
+
+def add(connection: Connection, name: str, value: int = 0) -> None:
+    connection.execute(schema.facts.insert().values(name=name, value=value))
+
+
+def facts(database: Database) -> dict[str, int]:
+    with database.reading() as connection:
+        return {row.name: row.value for row in connection.execute(select(schema.facts))}
 
 
 def mode_of(path: Path) -> int:
@@ -42,7 +53,9 @@ def mode_of(path: Path) -> int:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://app:hunter2@db/aibridge",
+        "postgresql://app:hunter2@db",
+        "postgresql://app:hunter2@db:port/aibridge",
+        "postgresql+asyncpg://app:hunter2@db/aibridge",
         "sqlite+aiosqlite:///x.db",
         "mysql://hunter2@h/d",
         "sqlite://",
@@ -55,7 +68,8 @@ def mode_of(path: Path) -> int:
     ],
 )
 def test_another_kind_of_url_is_refused_with_what_is_supported(url: str) -> None:
-    with pytest.raises(ValueError, match=r"sqlite:///path/to/file") as refused:
+    expected = r"postgresql://user@host/database" if url.startswith("postgresql") else r"sqlite:///path/to/file"
+    with pytest.raises(ValueError, match=expected) as refused:
         Database.open(url)
     assert "hunter2" not in str(refused.value)
 
@@ -64,7 +78,6 @@ def test_a_new_database_is_private(tmp_path: Path) -> None:
     previous = os.umask(0o000)
     try:
         with closing(Database.open(url_of(tmp_path))) as database:
-            users.create(database, username="ann", now=NOW)
             files = sorted((tmp_path / "data").iterdir())
             assert "aibridge.db-wal" in [file.name for file in files]
             assert {file.name: mode_of(file) for file in files} == {file.name: 0o600 for file in files}
@@ -80,37 +93,51 @@ def test_a_directory_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
     assert mode_of(tmp_path / "data") == 0o750
 
 
-def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
-    with closing(Database.open(url_of(tmp_path))) as database:
-        ann = users.create(database, username="ann", now=NOW)
-    with closing(Database.open(url_of(tmp_path))) as database:
-        assert users.named(database, "ann") == ann
+def test_what_was_written_is_there_after_reopening(database_url: str) -> None:
+    with closing(Database.open(database_url)) as database, database.writing() as connection:
+        add(connection, "written", 7)
+    with closing(Database.open(database_url)) as database:
+        assert facts(database)["written"] == 7
 
 
-def test_every_connection_has_its_pragmas(database: Database) -> None:
+def test_every_connection_has_its_pragmas(file: Database) -> None:
     def settings() -> list[object]:
-        with database.reading() as connection:
+        with file.reading() as connection:
             names = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
             return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
 
-    with database.reading():  # holds the first connection, so that another one is opened
+    with file.reading():  # holds the first connection, so that another one is opened
         assert settings() == ["wal", 2, 5000, 1]
 
 
-def test_tables_are_strict_and_keep_foreign_keys(database: Database) -> None:
-    with database.reading() as connection:
+def test_tables_are_strict(file: Database) -> None:
+    with file.reading() as connection:
         strict = connection.exec_driver_sql("SELECT name FROM pragma_table_list WHERE strict").scalars().all()
     assert set(strict) == set(schema.metadata.tables)
-    orphan = {"id": "t", "user_id": "nobody", "name": "", "digest": b"", "last_four": "", "created_at": 0}
+
+
+def test_foreign_keys_are_kept(database: Database) -> None:
+    orphan = {"organization_id": str(DEFAULT_ORGANIZATION), "user_id": "nobody", "roles": "[]"}
     with pytest.raises(IntegrityError), database.writing() as connection:
-        connection.execute(schema.tokens.insert(), orphan)
+        connection.execute(schema.organization_members.insert(), orphan | {"created_at": 0, "updated_at": 0})
 
 
-def test_a_database_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path) -> None:
-    with closing(Database.open(url_of(tmp_path))) as database, database.writing() as connection:
-        connection.execute(schema.facts.update().values(value=41).where(schema.facts.c.name == "schema_version"))
-    with pytest.raises(DatabaseTooNew, match=rf"version 41, .* up to {schema.VERSION}"):
-        Database.open(url_of(tmp_path))
+def test_a_user_is_known_by_a_name_in_any_case_of_ascii_letters_alone(database: Database) -> None:
+    row = {"name": "", "status": "active", "login_type": "none", "roles": "[]", "created_at": 0, "updated_at": 0}
+    with database.writing() as connection:
+        for name in ("Ü", "ü", "K", "\N{KELVIN SIGN}"):
+            connection.execute(schema.users.insert(), row | {"id": name, "username": name})
+    with pytest.raises(IntegrityError), database.writing() as connection:
+        connection.execute(schema.users.insert(), row | {"id": "k", "username": "k"})
+
+
+def test_texts_are_in_the_order_of_their_bytes(database: Database) -> None:
+    names = ["B", "_", "a", "a-", "a0", "b", "Ü"]
+    with database.writing() as connection:
+        connection.execute(schema.facts.delete())
+        for name in reversed(names):
+            add(connection, name)
+        assert list(connection.execute(select(schema.facts.c.name).order_by(schema.facts.c.name)).scalars()) == names
 
 
 def test_processes_that_start_at_once_on_a_new_database_all_succeed_and_one_founds_it(tmp_path: Path) -> None:
@@ -178,40 +205,56 @@ def test_writers_take_turns_even_when_they_read_first(database: Database) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert tokens.version(database) == 100
+    assert changes.version(database) == 100
 
 
 def test_a_read_sees_one_moment(database: Database) -> None:
-    count = select(func.count()).select_from(schema.users)
+    names = select(schema.facts.c.name)
     with database.reading() as connection:
-        assert connection.execute(count).scalar_one() == 0
-        users.create(database, username="ann", now=NOW)
-        assert connection.execute(count).scalar_one() == 0
-    with database.reading() as connection:
-        assert connection.execute(count).scalar_one() == 1
+        before = connection.execute(names).all()
+        with database.writing() as writer:
+            add(writer, "new")
+        assert connection.execute(names).all() == before
+    assert "new" in facts(database)
+
+
+def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
+    with database.writing() as writer:
+        add(writer, "new")
+        assert "new" not in facts(database)
 
 
 def test_an_exception_undoes_the_transaction(database: Database) -> None:
     def add_and_fail() -> None:
         with database.writing() as connection:
-            users.insert(connection, username="ann", is_owner=False, now=NOW)
+            add(connection, "new")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         add_and_fail()
-    with pytest.raises(LookupError):
-        users.named(database, "ann")
+    assert "new" not in facts(database)
 
 
-def test_a_locked_database_is_unavailable(database: Database, tmp_path: Path) -> None:
+def test_a_locked_database_is_unavailable(file: Database, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "data" / "aibridge.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with database.reading() as connection:
+        with file.reading() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout = 1")
-        with pytest.raises(DatabaseUnavailable, match="locked"), database.writing():
+        with pytest.raises(DatabaseUnavailable, match="locked"), file.writing():
             pass
         other.execute("ROLLBACK")
-    users.create(database, username="ann", now=NOW)
+    with file.writing() as connection:
+        add(connection, "new")
+
+
+def test_a_database_that_is_opened_as_it_is_must_be_there_and_gets_no_schema(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailable, match=r"cannot open the database .*aibridge\.db: No such file"):
+        Database.open(url_of(tmp_path), prepare=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "aibridge.db").touch()
+    with closing(Database.open(url_of(tmp_path), prepare=False)) as database:
+        assert database.revision() is None
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
@@ -228,10 +271,3 @@ def test_a_path_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(DatabaseUnavailable):
         Database.open(f"sqlite:///{tmp_path}/taken")
-
-
-def test_the_room_loads_no_migrations_and_no_orm() -> None:
-    code = "import sys, aibridge.store.tokens, aibridge.store.sink; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    unwanted = ("alembic", "sqlalchemy.orm", "sqlalchemy.ext", "starlette", "uvicorn")
-    assert [name for name in loaded if name in unwanted] == []

@@ -1,6 +1,5 @@
 """Interceptions as they are read: who sees what, in which order, page by page."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPICursor
-from store_samples import NOW, a_start, an_ending, url_of
+from store_samples import NOW, a_start, an_ending, page, url_of
 
 from aibridge.domain.interception import Interception, interception_id
 from aibridge.store import interceptions, users
@@ -21,15 +20,9 @@ from aibridge.store.sink import LedgerSink
 from aibridge.store.users import User
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database.open(url_of(tmp_path))) as database:
-        yield database
-
-
 def ids(database: Database, **query: Any) -> list[str]:
-    page = interceptions.page(database, Query(**query))
-    return [record.interception.id for record in page.records]
+    found = page(database, Query(**query))
+    return [record.interception.id for record in found.records]
 
 
 def store(database: Database, *starts: Interception) -> None:
@@ -44,7 +37,7 @@ def ann(database: Database) -> User:
 def test_the_newest_come_first_as_their_ids_tell(database: Database) -> None:
     instants = [NOW, NOW + 2_000, NOW - 50_000_000, NOW + 1_000]
     store(database, *(a_start(interception_id(instant, 0), started_at=instant) for instant in instants))
-    listed = interceptions.page(database, Query()).records
+    listed = page(database, Query()).records
     assert [record.interception.started_at for record in listed] == sorted(instants, reverse=True)
 
 
@@ -60,8 +53,8 @@ def test_a_listing_since_an_instant_has_what_began_at_it(database: Database) -> 
     instants = [NOW - 1, NOW, NOW + 1]
     store(database, *(a_start(interception_id(instant, instant % 5), started_at=instant) for instant in instants))
     for count, instant in enumerate([NOW + 2, NOW + 1, NOW, NOW - 1]):
-        assert interceptions.page(database, Query(started_after=instant)).count == count
-    assert interceptions.page(database, Query(started_after=-(10**17))).count == 3
+        assert page(database, Query(started_after=instant)).count == count
+    assert page(database, Query(started_after=-(10**17))).count == 3
 
 
 def test_each_filter_keeps_what_equals_it(database: Database) -> None:
@@ -85,7 +78,7 @@ def test_an_initiator_is_named_by_id_or_username(database: Database, ann: User) 
     store(database, a_start("a", actor_id=ann.id), a_start("b", actor_id="someone else"))
     assert ids(database, initiator="ann") == ids(database, initiator=ann.id) == ["a"]
     assert ids(database, initiator="bob") == []
-    usernames = [record.username for record in interceptions.page(database, Query()).records]
+    usernames = [record.username for record in page(database, Query()).records]
     assert usernames == [None, "ann"]
 
 
@@ -93,7 +86,7 @@ def test_an_actor_sees_its_own_whatever_it_asks_for(database: Database, ann: Use
     store(database, a_start("a", actor_id=ann.id), a_start("b", actor_id="u2"), a_start("c", actor_id="u2"))
     assert ids(database, visible_to="u2") == ["c", "b"]
     assert ids(database, visible_to="u2", initiator="ann") == []
-    assert interceptions.page(database, Query(visible_to="u2", limit=1)).count == 2
+    assert page(database, Query(visible_to="u2", limit=1)).count == 2
 
 
 def test_the_cursor_of_an_unseen_row_is_as_bad_as_one_of_none(database: Database) -> None:
@@ -107,7 +100,7 @@ def test_the_cursor_of_an_unseen_row_is_as_bad_as_one_of_none(database: Database
 def test_the_count_is_of_all_that_match_whatever_the_page(database: Database) -> None:
     store(database, *(a_start(f"{number}", provider=f"p{number % 2}") for number in range(9)))
     for paging in ({"limit": 1}, {"offset": 4}, {"after_id": "4"}, {"offset": 100}):
-        assert interceptions.page(database, Query(provider="p0", **paging)).count == 5
+        assert page(database, Query(provider="p0", **paging)).count == 5
 
 
 @pytest.mark.parametrize(
@@ -131,10 +124,10 @@ def test_walking_by_cursor_or_by_offset_meets_each_once(database: Database, numb
     everything = ids(database, limit=1000)
     assert everything == [f"{each:02}" for each in reversed(range(number))]
 
-    by_cursor = page = ids(database, limit=limit)
-    while page:
-        page = ids(database, limit=limit, after_id=page[-1])
-        by_cursor = by_cursor + page
+    by_cursor = found = ids(database, limit=limit)
+    while found:
+        found = ids(database, limit=limit, after_id=found[-1])
+        by_cursor = by_cursor + found
     offsets = range(0, number + limit, limit)
     assert by_cursor == everything == [name for offset in offsets for name in ids(database, limit=limit, offset=offset)]
 
@@ -160,7 +153,14 @@ def test_a_walk_is_not_disturbed_by_what_arrives_meanwhile(database: Database) -
         (Query(visible_to="u1", started_after=NOW), "USING INDEX interceptions_by_actor (actor_id=? AND id>?)"),
     ],
 )
-def test_a_page_is_read_in_order_and_never_sorted(database: Database, query: Query, plan: str) -> None:
+def test_a_page_is_read_in_order_and_never_sorted(tmp_path: Path, query: Query, plan: str) -> None:
+    with closing(Database.open(url_of(tmp_path))) as database:
+        details = plan_of(database, query)
+    assert any(plan in detail for detail in details), details
+    assert "TEMP B-TREE" not in str(details)
+
+
+def plan_of(database: Database, query: Query) -> list[str]:
     store(database, a_start("a", actor_id="u1"))
     statements: list[tuple[str, Any]] = []
 
@@ -168,10 +168,8 @@ def test_a_page_is_read_in_order_and_never_sorted(database: Database, query: Que
         statements.append((sql, parameters))
 
     event.listen(database._engine, "before_cursor_execute", note)
-    interceptions.page(database, query)
+    page(database, query)
     event.remove(database._engine, "before_cursor_execute", note)
     sql, parameters = statements[-1]
     with database.reading() as connection:
-        details = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-    assert any(plan in detail for detail in details), details
-    assert "TEMP B-TREE" not in str(details)
+        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]

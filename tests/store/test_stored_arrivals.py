@@ -1,6 +1,5 @@
 """The ledger as a record of who came when."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,6 @@ from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink
 
 ALWAYS = Period(since=0, until=NOW + 10**9)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database.open(url_of(tmp_path))) as database:
-        yield database
 
 
 def a_call(instant: int, chance: int = 0, **changes: Any) -> Interception:
@@ -100,18 +93,19 @@ def test_all_pages_together_have_each_call_once_in_order(
     assert [arrival.token for arrival in read(database)] == [f"{each}" for each in range(number)]
 
 
-def test_a_page_is_searched_by_id_and_never_sorted(database: Database) -> None:
-    LedgerSink(database).write([a_call(NOW)], [])
-    statements: list[tuple[str, Any]] = []
+def test_a_page_is_searched_by_id_and_never_sorted(tmp_path: Path) -> None:
+    with closing(Database.open(url_of(tmp_path))) as database:
+        LedgerSink(database).write([a_call(NOW)], [])
+        statements: list[tuple[str, Any]] = []
 
-    def note(_: Connection, __: DBAPICursor, sql: str, parameters: Any, *rest: object) -> None:
-        statements.append((sql, parameters))
+        def note(_: Connection, __: DBAPICursor, sql: str, parameters: Any, *rest: object) -> None:
+            statements.append((sql, parameters))
 
-    event.listen(database._engine, "before_cursor_execute", note)
-    list(arrivals.arrivals(database, ALWAYS))
-    event.remove(database._engine, "before_cursor_execute", note)
-    sql, parameters = statements[-1]
-    with database.reading() as connection:
-        details = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-    assert "SEARCH interceptions USING PRIMARY KEY (id>? AND id<?)" in str(details), details
-    assert "TEMP B-TREE" not in str(details)
+        event.listen(database._engine, "before_cursor_execute", note)
+        list(arrivals.arrivals(database, ALWAYS))
+        event.remove(database._engine, "before_cursor_execute", note)
+        sql, parameters = statements[-1]
+        with database.reading() as connection:
+            details = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+        assert "SEARCH interceptions USING PRIMARY KEY (id>? AND id<?)" in str(details), details
+        assert "TEMP B-TREE" not in str(details)

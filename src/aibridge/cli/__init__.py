@@ -16,11 +16,24 @@ __all__ = ["cli", "main"]
 
 _MODULES = {
     "server": "aibridge.cli.server",
-    "demo-provider": "aibridge.cli.demo_provider",
+    "connect": "aibridge.cli.connect",
+    "login": "aibridge.cli.login",
+    "logout": "aibridge.cli.logout",
+    "users": "aibridge.cli.users",
+    "organizations": "aibridge.cli.organizations",
+    "members": "aibridge.cli.members",
+    "roles": "aibridge.cli.roles",
+    "groups": "aibridge.cli.groups",
     "tokens": "aibridge.cli.tokens",
+    "db": "aibridge.cli.db",
+    "providers": "aibridge.cli.providers",
+    "limits": "aibridge.cli.limits",
     "interceptions": "aibridge.cli.interceptions",
+    "audit": "aibridge.cli.audit",
     "simulate": "aibridge.cli.simulate",
+    "demo-provider": "aibridge.cli.demo_provider",
     "codemod": "aibridge.cli.codemod",
+    "completion": "aibridge.cli.completion",
 }
 """Commands, and the modules whose `command` they are."""
 

@@ -1,25 +1,22 @@
-"""`aibridge interceptions`: what the ledger knows of past and running calls."""
+"""`aibridge interceptions`: which calls were made, and which are running."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from aibridge.cli.database import opened
-from aibridge.cli.flags import GroupedCommand, takes
-from aibridge.cli.output import Row, instant, output_option, show
-from aibridge.options import LOCATION
-from aibridge.store import interceptions
-from aibridge.store.interceptions import Query, Record
+from aibridge.cli.asking import asks
+from aibridge.cli.output import Row, output_option
+from aibridge.cli.paging import Page, pages
+from aibridge.cli.times import Instant
+from aibridge.contract.aibridge import InterceptionView
+
+if TYPE_CHECKING:
+    from aibridge.sdk import Client
 
 _COLUMNS = (
-    "started",
-    "user",
-    "provider",
-    "model",
-    "client",
-    "status",
-    "http_status",
-    "input_tokens",
-    "output_tokens",
-    "id",
+    *("started", "user", "provider", "model", "client"),
+    *("status", "http_status", "input_tokens", "output_tokens", "id"),
 )
 
 
@@ -28,59 +25,53 @@ def command() -> None:
     """See which calls were made."""
 
 
-@command.command("list", cls=GroupedCommand)
-@click.option("--initiator", help="Only calls of this user: id or name.")
+@command.command("list")
+@click.option("--initiator", help="Only calls of this user: id, name or me.")
 @click.option("--provider", help="Only calls to this provider.")
 @click.option("--model", help="Only calls for this model.")
-@click.option("--client", help="Only calls of this program, for example 'Claude Code'.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most.")
-@click.option("--after-id", help="Continue after this interception, the last of the page before.")
+@click.option("--client", "program", help="Only calls of this program, for example 'Claude Code'.")
+@click.option("--since", type=Instant(), help="Only calls that began since then: 2026-11-24T09:00:00Z, or 7d ago.")
+@click.option("--until", type=Instant(), help="Only calls that began before then.")
+@pages
 @output_option
-@takes(LOCATION)
+@asks
 def listing(  # noqa: PLR0913 -- one argument per flag
+    client: "Client",
     *,
     initiator: str | None,
     provider: str | None,
     model: str | None,
-    client: str | None,
-    limit: int,
-    after_id: str | None,
+    program: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    page: Page,
     output: str,
-    **flags: str | None,
 ) -> None:
-    """List interceptions, the newest first."""
-    query = Query(
-        initiator=initiator, provider=provider, model=model, client=client, limit=limit + 1, after_id=after_id
+    """List calls, the newest first."""
+    answer = client.interceptions(
+        initiator=initiator,
+        provider=provider,
+        model=model,
+        client=program,
+        started_after=since,
+        started_before=until,
+        limit=page.limit,
+        after_id=page.after_id,
     )
-    with opened(flags) as database:
-        page = interceptions.page(database, query)
-    records = page.records[:limit]
-    show([_row(record) for record in records], _COLUMNS, output)
-    if len(page.records) > limit:  # the one more that was asked for
-        last = records[-1].interception.id
-        click.echo(f"{page.count} match in all; the next page: --after-id {last}", err=True)
+    page.show(answer.results, answer.count, _COLUMNS, output, _row)
 
 
-def _row(record: Record) -> Row:
-    call, ending = record.interception, record.ending
-    usage = ending.usage if ending else None
+def _row(call: InterceptionView) -> Row:
+    used = call.token_usages
     return {
-        "id": call.id,
-        "user": record.username,
+        "started": call.started_at,
+        "user": call.initiator.username,
         "provider": call.provider,
-        "route": call.route,
         "model": call.model,
-        "streaming": call.streaming,
         "client": call.client,
-        "session_id": call.session_id,
-        "started": instant(call.started_at),
-        "first_byte": instant(ending.first_byte_at) if ending else None,
-        "ended": instant(ending.ended_at) if ending else None,
-        "status": str(ending.status) if ending else "running",
-        "http_status": ending.http_status if ending else None,
-        "error": ending.error if ending else None,
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-        "cache_read_input_tokens": usage.cache_read_input_tokens if usage else None,
-        "cache_write_input_tokens": usage.cache_write_input_tokens if usage else None,
+        "status": call.status or "running",
+        "http_status": call.http_status,
+        "input_tokens": sum(usage.input_tokens for usage in used) if used else None,
+        "output_tokens": sum(usage.output_tokens for usage in used) if used else None,
+        "id": call.id,
     }

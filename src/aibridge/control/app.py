@@ -1,6 +1,6 @@
 """The control plane as an ASGI application: every route it has, and nothing else."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -8,15 +8,54 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from aibridge import __version__
-from aibridge.control import breakers, interceptions, limits
+from aibridge.contract.endpoint import PREFIX
+from aibridge.contract.table import ENDPOINTS
+from aibridge.control import (
+    audit,
+    breakers,
+    deployment,
+    documentation,
+    groups,
+    interceptions,
+    limits,
+    members,
+    organizations,
+    providers,
+    roles,
+    signin,
+    tokens,
+    users,
+    workspaces,
+)
+from aibridge.control.ask import AsyncHandler, Handler
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import ErrorBody, Validation, answer, json_response, unavailable
 from aibridge.control.metrics import metrics_route
+from aibridge.control.rate import RateLimit
+from aibridge.control.serving import served
 from aibridge.domain.errors import CallError
+from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import DatabaseUnavailable
 
-__all__ = ["Dependencies", "create_app"]
+__all__ = ["HANDLERS", "Dependencies", "create_app"]
+
+HANDLERS: Mapping[str, Handler | AsyncHandler] = {
+    **audit.HANDLERS,
+    **breakers.HANDLERS,
+    **deployment.HANDLERS,
+    **groups.HANDLERS,
+    **interceptions.HANDLERS,
+    **limits.HANDLERS,
+    **members.HANDLERS,
+    **organizations.HANDLERS,
+    **providers.HANDLERS,
+    **roles.HANDLERS,
+    **signin.HANDLERS,
+    **tokens.HANDLERS,
+    **users.HANDLERS,
+    **workspaces.HANDLERS,
+}
+"""What answers, by operation: one for every row of the table."""
 
 
 def create_app(dependencies: Dependencies) -> Starlette:
@@ -33,30 +72,19 @@ def create_app(dependencies: Dependencies) -> Starlette:
         detail = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         return unavailable(ErrorBody(message="Not ready.", detail=detail, validations=why))
 
-    async def build_info(_: Request) -> Response:
-        return json_response({"external_url": dependencies.external_url(), "version": __version__})
-
-    routes = [
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-        Route("/api/v2/buildinfo", build_info),
-        *_both("/interceptions", interceptions.listing(dependencies)),
-    ]
-    if dependencies.limits is not None:
-        routes += _both("/limits", limits.listing(dependencies, dependencies.limits))
-    if dependencies.breakers is not None:
-        routes += _both("/breakers", breakers.listing(dependencies, dependencies.breakers))
-        # A name may hold a slash, as models' names do: it comes decoded, and `path` takes slashes too.
-        routes += _both("/breakers/{name:path}/reset", breakers.reset(dependencies, dependencies.breakers), "POST")
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), *_api(dependencies), *documentation.ROUTES]
     if dependencies.metrics is not None:
         routes.append(metrics_route(dependencies.metrics))
 
-    handled = (CallError, DatabaseUnavailable, HTTPException, Exception)
+    handled = (CallError, Conflict, Invalid, DatabaseUnavailable, HTTPException, Exception)
     app = Starlette(routes=routes, exception_handlers=dict.fromkeys(handled, answer))
     app.router.redirect_slashes = False
     return app
 
 
-def _both(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> list[Route]:
-    """A route under each of the two names that the gateway goes by."""
-    return [Route(f"/api/v2/{name}{path}", endpoint, methods=[method]) for name in ("aibridge", "ai-gateway")]
+def _api(dependencies: Dependencies) -> Iterator[Route]:
+    rate = RateLimit(dependencies.settings.api_rate_limit)
+    for endpoint in ENDPOINTS:
+        serve = served(endpoint, HANDLERS[endpoint.operation], dependencies, rate)
+        for path in (endpoint.path, *endpoint.aliases):
+            yield Route(f"{PREFIX}{path}", serve, methods=[endpoint.method])

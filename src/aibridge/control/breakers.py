@@ -1,48 +1,57 @@
 """The circuit breakers: how each stands, and closing one by hand."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from typing import Any
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
+from sqlalchemy import Connection
 
-from aibridge.control.dependencies import BreakerPresent, Breakers, Dependencies
-from aibridge.control.errors import ErrorBody, json_response
-from aibridge.control.identity import identify
-from aibridge.domain.errors import Forbidden
+from aibridge.contract.aibridge import BreakersView, BreakerView
+from aibridge.control.ask import Ask, AsyncHandler
+from aibridge.control.dependencies import BreakerPresent, Breakers
+from aibridge.control.errors import NotFound
+from aibridge.domain.permission import Resource
 
-_Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class BreakersView(msgspec.Struct, frozen=True, kw_only=True):
-    """All breakers: those of the process that answers."""
-
-    count: int
-    results: list[BreakerPresent]
+_Ask = Ask[Any, Any]
 
 
-def listing(dependencies: Dependencies, breakers: Breakers) -> _Endpoint:
-    """The endpoint that shows them, to everybody who has a token: whether a provider is down is no secret."""
-
-    async def list_breakers(request: Request) -> Response:
-        identify(request, dependencies)
-        results = sorted(breakers.present(), key=lambda breaker: breaker.name)
-        return json_response(BreakersView(count=len(results), results=results))
-
-    return list_breakers
+async def _list(ask: _Ask) -> BreakersView:
+    """Whether a provider is down is no secret: everybody who is known may ask."""
+    present = [] if ask.world.breakers is None else ask.world.breakers.present()
+    results = [_view(breaker) for breaker in sorted(present, key=lambda breaker: breaker.name)]
+    return BreakersView(count=len(results), results=results)
 
 
-def reset(dependencies: Dependencies, breakers: Breakers) -> _Endpoint:
-    """The endpoint that closes one, for owners: 204, or 404 where there is none of that name."""
+async def _reset(ask: _Ask) -> None:
+    breakers: Breakers | None = ask.world.breakers
+    # A name may hold a slash, as models' names do: it comes decoded.
+    name = ask.things.named["breaker"]
+    if breakers is None or name not in {breaker.name for breaker in breakers.present()}:
+        raise NotFound
 
-    async def reset_breaker(request: Request) -> Response:
-        if not identify(request, dependencies).is_owner:
-            raise Forbidden("Only an owner may reset a circuit breaker.")
-        name = request.path_params["name"]
-        try:
-            breakers.reset(name)
-        except LookupError:
-            return json_response(ErrorBody(message=f"There is no circuit breaker {name!r}."), 404)
-        return Response(status_code=204)
+    def record(connection: Connection) -> None:
+        ask.record(connection, "reset_breaker", Resource.PROVIDER, id=name, name=name)
 
-    return reset_breaker
+    await ask.writing(record)
+    try:
+        breakers.reset(name)
+    except LookupError:  # it went away in between
+        raise NotFound from None
+
+
+def _view(breaker: BreakerPresent) -> BreakerView:
+    return BreakerView(
+        name=breaker.name,
+        provider=breaker.provider,
+        credential=breaker.credential,
+        model=breaker.model,
+        state=breaker.state.value,
+        seconds_left=breaker.seconds_left,
+        calls=breaker.calls,
+        failures=breaker.failures,
+        slow=breaker.slow,
+        trips=breaker.trips,
+        rejections=breaker.rejections,
+    )
+
+
+HANDLERS: Mapping[str, AsyncHandler] = {"breakers": _list, "reset_breaker": _reset}

@@ -1,15 +1,32 @@
 """What the control plane is given by whoever composes the server."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 
+from aibridge.control.passwords import Passwords
+from aibridge.control.throttle import Throttle
+from aibridge.domain.provider import Provider
 from aibridge.domain.rule import Rule
 from aibridge.domain.snapshot import Snapshot
+from aibridge.options import Settings, load
 from aibridge.overload.breaker import State
 from aibridge.overload.outcome import Rejection
 from aibridge.store.database import Database
+from aibridge.store.sealing import Keyring
+
+if TYPE_CHECKING:  # who signs in by password only shall not wait for what it imports
+    from aibridge.control.oidc import OpenIDConnect
+
+T = TypeVar("T")
+_THREADS = 4
+"""Queries at one time. Further ones wait; the data plane's own use of threads (names are resolved in some) does not."""
+
+
+async def _nothing() -> None:
+    """Nobody else has to know."""
 
 
 class SubjectPresent(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +99,27 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Callable[[], Awaitable[bytes]] | None = None
     limits: Callable[[], Awaitable[Sequence[LimitPresent]]] | None = None
     breakers: Breakers | None = None
+    settings: Settings = msgspec.field(default_factory=lambda: load({}, {}))
+    """The options that the server was started with."""
+    keyring: Keyring | None = None
+    """Seals the keys of providers."""
+    configured_providers: Sequence[Provider] = ()
+    configured_rules: Sequence[Rule] = ()
+    """What the configuration has, which the API shows and does not change."""
+    refresh: Callable[[], Awaitable[None]] = _nothing
+    """Let this process know of a change at once; others learn of it within a second."""
+    address_of: Callable[[str, list[tuple[bytes, bytes]]], str] = lambda peer, _headers: peer
+    """The client's address, by the peer's and the request's headers."""
+    passwords: Passwords = msgspec.field(default_factory=Passwords)
+    throttle: Throttle = msgspec.field(default_factory=Throttle)
+    oidc: "OpenIDConnect | None" = None
+    """Signs people in elsewhere, if the options name where."""
+    threads: CapacityLimiter = msgspec.field(default_factory=lambda: CapacityLimiter(_THREADS))
     used: Callable[[str], None] = lambda _token_id: None
     """Learns by which token the control plane was asked."""
     stranger: Callable[[str, list[tuple[bytes, bytes]]], Rejection | None] = lambda _address, _headers: None
     """Counts a failed attempt, by the peer's address and the request's headers; answers when there were too many."""
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do what waits for the database, where nobody waits for it but those who ask."""
+        return await to_thread.run_sync(work, limiter=self.threads)

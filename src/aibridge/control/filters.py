@@ -1,4 +1,4 @@
-"""What the listing of interceptions may be asked: `q=key:value …`, or the same keys as parameters of their own.
+"""What the listing of interceptions may be asked in one line: `q=key:value …`, the keys being parameters of their own.
 
     q=provider:anthropic client:"Claude Code" started_after:2026-11-01T00:00:00Z
     provider=anthropic&client=Claude+Code&started_after=2026-11-01T00:00:00Z
@@ -7,114 +7,48 @@ A value with spaces stands in double quotes within `q`; a value cannot contain o
 """
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Any
 
 import msgspec
 
-from aibridge.control.errors import InvalidQuery, Validation
-from aibridge.domain.actor import Actor
-from aibridge.domain.errors import BadRequest
-from aibridge.overload.caller import SESSION_TOKEN
-from aibridge.store.interceptions import Query
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DEFAULT_LIMIT = 100
-LARGEST_LIMIT = 1000
-_LARGEST_OFFSET = 2**31 - 1
+from aibridge.contract.aibridge import InterceptionsQuery
+from aibridge.contract.errors import Validation
+from aibridge.control.errors import InvalidQuery
+from aibridge.control.reading import query_of
 
 _FILTERS = ("initiator", "provider", "model", "client", "started_after", "started_before")
-_PARAMETERS = ("q", *_FILTERS, "limit", "after_id", "offset")
 _TERM = re.compile(r'\s*([^\s:"]+):(?:"([^"]*)"|([^\s"]*))(?=\s|$)')
-_DIGITS = re.compile(r"[0-9]{1,10}")
-_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def query_of(parameters: Iterable[tuple[str, str]], actor: Actor) -> Query:
-    """What an actor asks for, of what it may see. Empty parameters are as if they were not there.
+def merged(query: InterceptionsQuery) -> InterceptionsQuery:
+    """The query with what is in its `q` put where it belongs.
 
     Raises:
-        InvalidQuery: it names every parameter that cannot be understood.
-        BadRequest: both ways of paging at once.
+        InvalidQuery: it names every term that cannot be understood, or is given twice.
     """
-    reading = _Reading()
-    for name, value in parameters:
-        if name == "q":
-            reading.terms(value)
-        elif value and name != SESSION_TOKEN:
-            reading.take(name, value, _PARAMETERS)
-    initiator = reading.values.get("initiator")
-    query = Query(
-        visible_to=None if actor.is_owner else actor.id,
-        initiator=actor.id if initiator == "me" else initiator,
-        provider=reading.values.get("provider"),
-        model=reading.values.get("model"),
-        client=reading.values.get("client"),
-        started_after=reading.instant("started_after"),
-        started_before=reading.instant("started_before"),
-        limit=reading.integer("limit", 1, LARGEST_LIMIT, DEFAULT_LIMIT),
-        offset=reading.integer("offset", 0, _LARGEST_OFFSET, 0),
-        after_id=reading.values.get("after_id"),
-    )
-    if reading.problems:
-        raise InvalidQuery(reading.problems)
-    if query.after_id is not None and query.offset:
-        raise BadRequest("Cannot use both after_id and offset pagination in the same request.")
-    return query
+    terms = _terms(query.q or "")
+    twice = [name for name, _ in terms if getattr(query, name) is not None]
+    if twice:
+        raise InvalidQuery([Validation(field=name, detail="is given more than once") for name in twice])
+    found = query_of(terms, InterceptionsQuery)
+    values: dict[str, Any] = {name: getattr(found, name) for name, _ in terms}
+    return msgspec.structs.replace(query, **values)
 
 
-class _Reading:
-    """The values found so far, and what was wrong on the way."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-        self.problems: list[Validation] = []
-
-    def take(self, name: str, value: str, allowed: tuple[str, ...]) -> None:
-        if name not in allowed:
-            self._blame(name, f"is not known here; allowed are {', '.join(allowed)}")
-        elif name in self.values:
-            self._blame(name, "is given more than once")
-        else:
-            self.values[name] = value
-
-    def terms(self, text: str) -> None:
-        text = text.strip()
-        end = 0
-        while end < len(text):
-            term = _TERM.match(text, end)
-            if term is None:
-                rest = text[end : end + 40].strip()
-                self._blame("q", f'expected key:value or key:"value with spaces" at {rest!r}')
-                return
-            end = term.end()
-            name, quoted, plain = term.groups()
-            if value := quoted or plain:
-                self.take(name, value, _FILTERS)
-            else:
-                self._blame(name, "has no value")
-
-    def integer(self, name: str, least: int, most: int, default: int) -> int:
-        text = self.values.get(name)
-        if text is None:
-            return default
-        if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
-            self._blame(name, f"must be a whole number from {least} to {most}")
-            return default
-        return int(text)
-
-    def instant(self, name: str) -> int | None:
-        """UTC microseconds of an RFC 3339 time."""
-        text = self.values.get(name)
-        if text is None:
-            return None
-        try:
-            moment: datetime = msgspec.convert(text, _Instant)
-        except msgspec.ValidationError:
-            self._blame(name, "must be a time as in RFC 3339, like 2026-11-01T00:00:00Z (in a URL, + is written %2B)")
-            return None
-        return (moment - EPOCH) // timedelta(microseconds=1)
-
-    def _blame(self, name: str, detail: str) -> None:
-        self.problems.append(Validation(field=name, detail=detail))
+def _terms(text: str) -> list[tuple[str, str]]:
+    terms, problems, place = [], [], 0
+    while text[place:].strip():
+        term = _TERM.match(text, place)
+        if term is None:
+            problems.append(Validation(field="q", detail=f"expected key:value, found {text[place:].strip()!r}"))
+            break
+        name, quoted, plain = term.groups()
+        value = plain if quoted is None else quoted
+        if name not in _FILTERS:
+            problems.append(Validation(field=name, detail=f"is not known here; allowed are {', '.join(_FILTERS)}"))
+        elif value:
+            terms.append((name, value))
+        place = term.end()
+    if problems:
+        raise InvalidQuery(problems)
+    return terms

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from starlette.requests import Request
 
+from aibridge.control import csrf
+from aibridge.control.caller import Caller
 from aibridge.control.dependencies import Dependencies
-from aibridge.domain.actor import Actor
 from aibridge.domain.errors import RateLimited, Unauthenticated
 from aibridge.overload.caller import presented_token
 
@@ -19,15 +20,15 @@ _WHERE = (
 )
 
 
-def identify(request: Request, dependencies: Dependencies) -> Actor:
-    """The actor whose token the request presents.
+def identify(request: Request, dependencies: Dependencies) -> Caller:
+    """Whoever's token the request presents.
 
     Raises:
         Unauthenticated: there is no token, or it is unknown, revoked or expired.
         RateLimited: the same, and there were too many such attempts from this address.
     """
     try:
-        return _actor(request, dependencies)
+        return _caller(request, dependencies)
     except Unauthenticated:
         peer = request.client.host if request.client else ""
         rejection = dependencies.stranger(peer, list(request.headers.raw))
@@ -36,17 +37,21 @@ def identify(request: Request, dependencies: Dependencies) -> Actor:
         raise
 
 
-def _actor(request: Request, dependencies: Dependencies) -> Actor:
+def _caller(request: Request, dependencies: Dependencies) -> Caller:
     known, now = dependencies.snapshot(), dependencies.clock()
     presented = dict.fromkeys(_presented(request))
     for text in presented:
-        actor = known.actor_of(text, now)
-        if actor is not None:
-            dependencies.used(actor.token_id)
-            return actor
+        token = known.token_of(text, now)
+        if token is not None:
+            dependencies.used(token.actor.token_id)
+            return Caller(actor=token.actor, subject=token.subject, by_cookie=_by_cookie(request, text))
     if presented:
         raise Unauthenticated("The token is not valid.", f"It is unknown, expired or revoked. {_WHERE}")
     raise Unauthenticated("No token was presented.", _WHERE)
+
+
+def _by_cookie(request: Request, token: str) -> bool:
+    return csrf.by_cookie(token, request.headers.raw, request.scope["query_string"])
 
 
 def _presented(request: Request) -> Iterator[str]:

@@ -1,96 +1,45 @@
 """The listing of interceptions: who called what, when, and what it used."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Mapping
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
-from starlette.requests import Request
-from starlette.responses import Response
+from sqlalchemy import Connection
 
-from aibridge.control.dependencies import Dependencies
-from aibridge.control.errors import json_response
-from aibridge.control.filters import EPOCH, query_of
-from aibridge.control.identity import identify
-from aibridge.domain.errors import BadRequest
-from aibridge.domain.interception import Ending, Status
-from aibridge.domain.usage import UsageSource
+from aibridge.contract.aibridge import (
+    InitiatorView,
+    InterceptionsQuery,
+    InterceptionsView,
+    InterceptionView,
+    TokenUsageView,
+)
+from aibridge.control.ask import Ask, Handler
+from aibridge.control.filters import merged
+from aibridge.control.instants import instant, microseconds
+from aibridge.control.paging import cursor, paged
+from aibridge.domain.interception import Ending
+from aibridge.domain.permission import Resource
 from aibridge.store import interceptions
 from aibridge.store.interceptions import Record
 
-_THREADS = 4
-"""Queries at one time. Further ones wait; the data plane's own use of threads (names are resolved in some) does not."""
+_ME = "me"
 
 
-class InitiatorView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who called. The name is null when the user is gone."""
-
-    id: str
-    username: str | None
-
-
-class TokenUsageView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a response used, in tokens; `metadata` holds the provider's further kinds."""
-
-    id: str
-    interception_id: str
-    provider_response_id: str | None
-    input_tokens: int
-    output_tokens: int
-    cache_read_input_tokens: int
-    cache_write_input_tokens: int
-    metadata: dict[str, int]
-    source: UsageSource
-    created_at: datetime
-
-
-class InterceptionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. What is only known at its end is null while it runs."""
-
-    id: str
-    initiator: InitiatorView
-    api_key_id: str
-    provider: str
-    route: str
-    model: str
-    client: str
-    session_id: str | None
-    user_agent: str
-    streaming: bool
-    status: Status | None = None
-    http_status: int | None = None
-    error: str | None = None
-    started_at: datetime
-    first_byte_at: datetime | None = None
-    ended_at: datetime | None = None
-    metadata: dict[str, str] = {}
-    token_usages: list[TokenUsageView] = []
-    user_prompts: list[str] = []
-    tool_usages: list[str] = []
-
-
-class InterceptionsView(msgspec.Struct, frozen=True, kw_only=True):
-    """A page, and how many match in all."""
-
-    count: int
-    results: list[InterceptionView]
-
-
-def listing(dependencies: Dependencies) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint: an owner sees all, others what they did themselves."""
-    threads = CapacityLimiter(_THREADS)
-
-    async def list_interceptions(request: Request) -> Response:
-        actor = identify(request, dependencies)
-        query = query_of(request.query_params.multi_items(), actor)
-        try:
-            page = await to_thread.run_sync(partial(interceptions.page, dependencies.database, query), limiter=threads)
-        except LookupError as error:
-            raise BadRequest("Invalid pagination cursor.") from error
-        return json_response(InterceptionsView(count=page.count, results=[_view(record) for record in page.records]))
-
-    return list_interceptions
+def _list(ask: Ask[InterceptionsQuery, None], connection: Connection) -> InterceptionsView:
+    sight, asked = ask.sight(Resource.INTERCEPTION), merged(ask.query)
+    query = interceptions.Query(
+        visible_to=None if sight.everything else ask.caller.id,
+        visible_organizations=tuple(map(str, sorted(sight.organizations))),
+        initiator=ask.caller.id if asked.initiator == _ME else asked.initiator,
+        provider=asked.provider,
+        model=asked.model,
+        client=asked.client,
+        started_after=None if asked.started_after is None else microseconds(asked.started_after),
+        started_before=None if asked.started_before is None else microseconds(asked.started_before),
+        **paged(asked),
+    )
+    with cursor():
+        page = interceptions.page(connection, query)
+    return InterceptionsView(count=page.count, results=[_view(record) for record in page.records])
 
 
 def _view(record: Record) -> InterceptionView:
@@ -106,7 +55,7 @@ def _view(record: Record) -> InterceptionView:
         session_id=started.session_id,
         user_agent=started.user_agent,
         streaming=started.streaming,
-        started_at=_time(started.started_at),
+        started_at=instant(started.started_at),
     )
     if ending is None:
         return view
@@ -115,8 +64,8 @@ def _view(record: Record) -> InterceptionView:
         status=ending.status,
         http_status=ending.http_status,
         error=ending.error,
-        first_byte_at=None if ending.first_byte_at is None else _time(ending.first_byte_at),
-        ended_at=_time(ending.ended_at),
+        first_byte_at=instant(ending.first_byte_at),
+        ended_at=instant(ending.ended_at),
         token_usages=_usages(ending),
     )
 
@@ -134,10 +83,9 @@ def _usages(ending: Ending) -> list[TokenUsageView]:
         cache_write_input_tokens=ending.usage.cache_write_input_tokens,
         metadata=ending.usage.extra,
         source=ending.usage_source,
-        created_at=_time(ending.ended_at),
+        created_at=instant(ending.ended_at),
     )
     return [usage]
 
 
-def _time(instant: int) -> datetime:
-    return EPOCH + timedelta(microseconds=instant)
+HANDLERS: Mapping[str, Handler] = {"interceptions": _list}

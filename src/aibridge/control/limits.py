@@ -1,86 +1,214 @@
-"""The rules in force: what they allow, how much of it is used now, and how they have decided."""
+"""The limits: what they allow, how much of it is used now, how they decided; and changing the database's."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
+from sqlalchemy import Connection
 
-from aibridge.control.dependencies import Dependencies, LimitPresent, SubjectPresent
-from aibridge.control.errors import json_response
-from aibridge.control.identity import identify
-from aibridge.domain.actor import Actor
-from aibridge.domain.rule import Mode, Rule, Subject, Unit
+from aibridge.contract.aibridge import (
+    CreateLimitRequest,
+    LimitBody,
+    LimitsView,
+    LimitView,
+    SubjectUse,
+    UpdateLimitRequest,
+)
+from aibridge.control.ask import Ask, AsyncHandler, Handler
+from aibridge.control.caller import Caller
+from aibridge.control.dependencies import LimitPresent
+from aibridge.control.errors import Conflicting, NotFound
+from aibridge.control.serversentevents import EventStream
+from aibridge.domain.authorize import Object, authorize
+from aibridge.domain.permission import Action, Resource
+from aibridge.domain.rule import Rule, Subject
 from aibridge.domain.snapshot import Snapshot
+from aibridge.store import limits as stored
+from aibridge.store import organizations
+
+_Ask = Ask[Any, Any]
+_WATCHED_EVERY = 1.0
+"""Seconds between two looks of who follows the limits."""
 
 
-class LimitView(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule and its present use.
+async def _list(ask: _Ask) -> LimitsView:
+    return await _all(ask)
 
-    `window`, `queue_timeout` are in seconds, `cost` is counted in nano-dollars. `subjects` are those who use most, the
-    greediest first. `decisions` are totals by outcome since the process that answers was started. They and `only`,
-    which names people and networks, are null for those who are no owners.
+
+async def _watch(ask: _Ask) -> EventStream:
+    async def values() -> AsyncGenerator[LimitsView, None]:
+        while ask.world.snapshot().tokens.get(ask.caller.actor.token_id) is not None:  # until the token is revoked
+            yield await _all(ask)
+            await asyncio.sleep(_WATCHED_EVERY)
+
+    return EventStream(values())
+
+
+async def _one(ask: _Ask) -> LimitView:
+    name = ask.things.named["limit"]
+    for present in await _present(ask):
+        if present.rule.name == name and _visible(present.rule, ask.caller):
+            return _view(present, ask)
+    raise NotFound
+
+
+async def _create(ask: Ask[None, CreateLimitRequest]) -> LimitView:
+    wanted = ask.body
+    ask.require(Action.CREATE, Object(resource=Resource.LIMIT, organization_id=wanted.organization_id))
+    rule = _rule(wanted.name, wanted)
+    if _configured(ask, rule.name) is not None:
+        raise Conflicting(f"There is a limit {rule.name!r} in the server's configuration.", "name")
+
+    def create(connection: Connection) -> Rule:
+        if wanted.organization_id is not None:
+            _organization(connection, ask, wanted)
+        made = stored.insert(connection, rule, now=ask.now).rule
+        _record(ask, connection, Action.CREATE, made, after=made)
+        return made
+
+    made = await ask.writing(create)
+    return _view(LimitPresent(rule=made, subjects=[], decisions={}), ask)
+
+
+async def _update(ask: Ask[None, UpdateLimitRequest]) -> LimitView:
+    before = _kept(ask)
+    rule = _rule(before.name, ask.body)
+
+    def update(connection: Connection) -> Rule:
+        after = stored.update(connection, rule, now=ask.now).rule
+        _record(ask, connection, Action.UPDATE, after, before=before, after=after)
+        return after
+
+    after = await ask.writing(update)
+    for present in await _present(ask):
+        if present.rule.name == after.name:
+            return _view(msgspec.structs.replace(present, rule=after), ask)
+    return _view(LimitPresent(rule=after, subjects=[], decisions={}), ask)
+
+
+def _delete(ask: _Ask, connection: Connection) -> None:
+    before = _kept(ask)
+    stored.delete(connection, before.name)
+    _record(ask, connection, Action.DELETE, before, before=before)
+
+
+async def _all(ask: _Ask) -> LimitsView:
+    results = [_view(present, ask) for present in await _present(ask) if _visible(present.rule, ask.caller)]
+    return LimitsView(count=len(results), results=results)
+
+
+async def _present(ask: _Ask) -> Sequence[LimitPresent]:
+    return [] if ask.world.limits is None else await ask.world.limits()
+
+
+def _kept(ask: _Ask) -> Rule:
+    """The limit of the database that the path names.
+
+    Raises:
+        Conflicting: it is the configuration's.
+        NotFound: there is none.
     """
-
-    name: str
-    unit: Unit
-    amount: int
-    window: float
-    burst: int | None
-    subject: Subject
-    only: tuple[str, ...] | None
-    provider: str
-    model: str
-    mode: Mode
-    queue_timeout: float
-    queue_size: int
-    subjects: list[SubjectPresent]
-    decisions: Mapping[str, int] | None
+    name = ask.things.named["limit"]
+    if ask.things.limit is not None:
+        return ask.things.limit.rule
+    if _configured(ask, name) is not None:
+        raise Conflicting(f"The limit {name!r} is in the server's configuration: change it there.")
+    raise NotFound
 
 
-class LimitsView(msgspec.Struct, frozen=True, kw_only=True):
-    """All rules, in the order in which they are asked."""
-
-    count: int
-    results: list[LimitView]
+def _configured(ask: _Ask, name: str) -> Rule | None:
+    return next((rule for rule in ask.world.configured_rules if rule.name == name), None)
 
 
-def listing(
-    dependencies: Dependencies, limits: Callable[[], Awaitable[Sequence[LimitPresent]]]
-) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint: everybody may read the rules; an owner sees all use of them, others what is theirs."""
-
-    async def list_limits(request: Request) -> Response:
-        actor = identify(request, dependencies)
-        known = dependencies.snapshot()
-        results = [_view(limit, actor, known) for limit in await limits()]
-        return json_response(LimitsView(count=len(results), results=results))
-
-    return list_limits
+def _rule(name: str, wanted: LimitBody) -> Rule:
+    fields = {field: getattr(wanted, field) for field in LimitBody.__struct_fields__ if field != "organization_id"}
+    organization = None if wanted.organization_id is None else str(wanted.organization_id)
+    return Rule(name=name, organization=organization, **fields)
 
 
-def _view(limit: LimitPresent, actor: Actor, known: Snapshot) -> LimitView:
-    rule = limit.rule
-    seen = [use for use in limit.subjects if actor.is_owner or _is_own(rule, use.key, actor, known)]
+def _organization(connection: Connection, ask: _Ask, wanted: CreateLimitRequest) -> None:
+    del ask
+    try:
+        organizations.one(connection, str(wanted.organization_id))
+    except LookupError:
+        raise NotFound from None
+
+
+def _visible(rule: Rule, caller: Caller) -> bool:
+    """Everybody may read the rules that may be asked of them, and whoever may read limits those of others."""
+    return rule.organization in (None, caller.actor.organization_id) or _reads(rule, caller)
+
+
+def _reads(rule: Rule, caller: Caller) -> bool:
+    what = Object(resource=Resource.LIMIT, organization_id=_organization_id(rule), id=rule.name)
+    return authorize(caller.subject, Action.READ, what).allowed
+
+
+def _organization_id(rule: Rule) -> Any:  # noqa: ANN401
+    return stored.StoredLimit(rule=rule, created_at=0, updated_at=0).organization_id
+
+
+def _view(limit: LimitPresent, ask: _Ask) -> LimitView:
+    rule, caller = limit.rule, ask.caller
+    reads = _reads(rule, caller)
+    known = ask.world.snapshot()
+    seen = [use for use in limit.subjects if reads or _is_own(rule, use.key, caller, known)]
+    fields = {name: getattr(rule, name) for name in Rule.__struct_fields__ if name not in {"only", "organization"}}
     return LimitView(
-        **{name: getattr(rule, name) for name in Rule.__struct_fields__ if name != "only"},
-        only=rule.only if actor.is_owner else None,
-        subjects=sorted(seen, key=lambda use: use.used, reverse=True),
-        decisions=limit.decisions if actor.is_owner else None,
+        **fields,
+        only=rule.only if reads else None,
+        organization_id=_organization_id(rule),
+        source="database" if _configured(ask, rule.name) is None else "configuration",
+        subjects=[
+            SubjectUse(key=use.key, used=use.used) for use in sorted(seen, key=lambda use: use.used, reverse=True)
+        ],
+        decisions=limit.decisions if reads else None,
     )
 
 
-def _is_own(rule: Rule, key: str, actor: Actor, known: Snapshot) -> bool:
-    """Whether a subject is the actor, or what the actor is part of. An address is nobody's: many may share it."""
+def _is_own(rule: Rule, key: str, caller: Caller, known: Snapshot) -> bool:
+    """Whether a subject is the caller, or what the caller is part of. An address is nobody's: many may share it."""
     match rule.subject:
         case Subject.EVERYONE:
             return True
         case Subject.ORGANIZATION:
-            return key == actor.organization_id
+            return key == caller.actor.organization_id
         case Subject.USER:
-            return key == actor.id
+            return key == caller.id
         case Subject.TOKEN:
             token = known.tokens.get(key)
-            return token is not None and token.actor.id == actor.id
+            return token is not None and token.actor.id == caller.id
         case Subject.ADDRESS:
             return False
+
+
+def _record(  # noqa: PLR0913 (who, where, and what it was and is)
+    ask: _Ask,
+    connection: Connection,
+    action: Action,
+    rule: Rule,
+    *,
+    before: Rule | None = None,
+    after: Rule | None = None,
+) -> None:
+    ask.record(
+        connection,
+        action,
+        Resource.LIMIT,
+        id=rule.name,
+        name=rule.name,
+        organization_id=_organization_id(rule),
+        before=before,
+        after=after,
+    )
+
+
+HANDLERS: Mapping[str, Handler | AsyncHandler] = {
+    "limits": _list,
+    "watch_limits": _watch,
+    "limit": _one,
+    "create_limit": _create,
+    "update_limit": _update,
+    "delete_limit": _delete,
+}

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.priority import Priority
 
 
@@ -15,6 +16,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     username: str
     token_id: str
     is_owner: bool = False
-    organization_id: str = "default"
+    may_call: bool = True
+    """Whether roles and scope let it make AI calls: worked out when the snapshot is taken, since calls are many."""
+    organization_id: str = str(DEFAULT_ORGANIZATION)
     priority: Priority = Priority.INTERACTIVE
     """Of the token; `priority.is_batch` says what one call of it is."""

@@ -16,6 +16,7 @@
     │   ├── AtCapacity             at_capacity              503  with an estimate of the wait
     │   ├── CircuitOpen            circuit_open             503  with the time left
     │   ├── Draining               draining                 503
+    │   ├── UpstreamForbidden      upstream_forbidden       502  not a place that we connect to
     │   └── LedgerUnavailable      ledger_unavailable       503
     ├── UpstreamFailed: the provider did not do its part
     │   ├── UpstreamUnreachable    upstream_unreachable     502
@@ -216,6 +217,25 @@ class Draining(Refused):
 
     code = "draining"
     status = 503
+
+
+class UpstreamForbidden(Refused):
+    """The provider's address is one that the gateway does not connect to.
+
+    Nobody was asked, and the provider may be well: so this is a refusal of ours, which opens no breaker and is not
+    tried again.
+    """
+
+    code = "upstream_forbidden"
+    status = 502
+
+    @classmethod
+    def caller(cls, reason: str) -> "UpstreamForbidden":
+        """What a caller is told. `reason` says what is wrong with the address, and holds none."""
+        return cls(
+            "AI Bridge does not connect to where this provider is configured to be.",
+            f"{reason} Only a provider that an administrator has flagged as internal may be there.",
+        )
 
 
 class LedgerUnavailable(Refused):

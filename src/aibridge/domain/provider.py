@@ -1,9 +1,18 @@
 """A vendor account that calls are relayed to."""
 
+import re
 from enum import StrEnum
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 import msgspec
+
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+"""Names as a resolver takes them (RFC 1035, 2.3.4; the underscore is seen in practice). No percent sign, no backslash,
+nothing that two programs read in two ways."""
+_LONGEST_HOST = 253
+"""Characters, as RFC 1035, 2.3.4 has it when the length octets are taken off."""
 
 
 class ProviderKind(StrEnum):
@@ -30,7 +39,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A configured vendor account.
 
     `base_path` ends without a slash; for OpenAI it includes the version (`/v1`). `key` is the central credential,
-    absent when people bring their own. `__repr__` never shows it.
+    absent when people bring their own. `__repr__` never shows it. `internal` providers may be anywhere; all others only
+    where `upstream_address` allows.
     """
 
     name: str
@@ -38,10 +48,15 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     base_path: str
     key: str | None = None
+    internal: bool = False
 
     @classmethod
-    def at(cls, name: str, kind: ProviderKind, base_url: str, key: str | None = None) -> "Provider":
+    def at(
+        cls, name: str, kind: ProviderKind, base_url: str, key: str | None = None, *, internal: bool = False
+    ) -> "Provider":
         """Build a provider from its base URL.
+
+        Whether one that is not internal may be there at all is another question: `upstream_address.objection`.
 
         Raises:
             ValueError: the URL is not http(s), has no host, or carries credentials, a query or a fragment.
@@ -51,11 +66,22 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         url = urlsplit(base_url)
         if url.scheme not in {"http", "https"} or not url.hostname:
             raise ValueError(f"{base_url!r} is not an http:// or https:// URL with a host")
-        if url.username or url.password or url.query or url.fragment:
+        if "@" in url.netloc or url.query or url.fragment:
             raise ValueError("a provider's base URL has no credentials, query or fragment")
+        if not _is_host(url.hostname):
+            raise ValueError(f"{url.hostname!r} is not a host: a name of letters, digits and dashes, or an IP address")
         tls = url.scheme == "https"
         origin = Origin(tls=tls, host=url.hostname, port=url.port or (443 if tls else 80))
-        return cls(name=name, kind=kind, origin=origin, base_path=url.path.rstrip("/"), key=key)
+        return cls(name=name, kind=kind, origin=origin, base_path=url.path.rstrip("/"), key=key, internal=internal)
 
     def __repr__(self) -> str:
         return f"Provider(name={self.name!r}, kind={self.kind.value!r}, origin={str(self.origin)!r})"
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return len(host) <= _LONGEST_HOST and _NAME.fullmatch(host) is not None
+    try:
+        return IPv6Address(host).scope_id is None
+    except ValueError:
+        return False

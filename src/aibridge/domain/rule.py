@@ -48,8 +48,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     At most `amount` of `unit` in `window` seconds, or, of a unit that is held (`concurrent`, window 0), at one time.
     `burst` is what a quiet subject may spend at once: without one, requests are counted exactly (never more than
     `amount` in any window), and weighed units may spend `amount` at once. `only` restricts the rule to subjects whose
-    name matches one of these patterns (usernames, organization and token ids, networks). `provider` and `model` are
-    patterns with `*` and `?`. Callers above a held limit wait up to `queue_timeout` seconds, `queue_size` of them.
+    name matches one of these patterns (usernames, organization and token ids, networks). `organization` is the id of
+    the one organization whose actors it is for, None for those of all. `provider` and `model` are patterns with `*`
+    and `?`. Callers above a held limit wait up to `queue_timeout` seconds, `queue_size` of them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     burst: int | None = None
     subject: Subject = Subject.EVERYONE
     only: tuple[str, ...] = ()
+    organization: str | None = None
     provider: str = "*"
     model: str = "*"
     mode: Mode = Mode.ENFORCE
@@ -69,6 +71,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def held(self) -> bool:
         """Whether it counts what is in progress, and not what was spent."""
         return self.unit is Unit.CONCURRENT
+
+    @property
+    def exact(self) -> bool:
+        """Whether each call is counted by itself, and never more than the amount in any window."""
+        return self.unit is Unit.REQUESTS and self.burst is None
+
+    @property
+    def queues(self) -> bool:
+        """Whether callers can wait for it."""
+        return self.held and self.queue_timeout > 0.0 and self.queue_size > 0
 
     @property
     def weighed(self) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from aibridge.domain.actor import Actor
+from aibridge.domain.provider import Provider
+from aibridge.domain.rule import Rule
 from aibridge.domain.token import KnownToken, matches, token_id_of
 
 
@@ -15,11 +17,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     tokens: Mapping[str, KnownToken] = {}
+    providers: tuple[Provider, ...] = ()
+    """Those of the database, with their keys as providers want them."""
+    rules: tuple[Rule, ...] = ()
+    """Limits beyond those of the configuration, in the order in which they are asked."""
 
-    def actor_of(self, text: str, now: float) -> Actor | None:
-        """The actor whose token `text` is, when that token is in force at `now` (UTC seconds)."""
+    def token_of(self, text: str, now: float) -> KnownToken | None:
+        """The token that `text` is, when it is in force at `now` (UTC seconds)."""
         token_id = token_id_of(text)
         known = None if token_id is None else self.tokens.get(token_id)
         if not matches(text, known) or known is None:
             return None
-        return known.actor if known.expires_at is None or now < known.expires_at else None
+        return known if known.expires_at is None or now < known.expires_at else None
+
+    def actor_of(self, text: str, now: float) -> Actor | None:
+        """The actor whose token `text` is, when that token is in force at `now` (UTC seconds)."""
+        known = self.token_of(text, now)
+        return None if known is None else known.actor

@@ -9,10 +9,12 @@ import hashlib
 import hmac
 import zlib
 from collections.abc import Callable
+from enum import StrEnum
 
 import msgspec
 
 from aibridge.domain.actor import Actor
+from aibridge.domain.authorize import Subject
 
 PREFIX = "aib_"
 ID_LENGTH = 10
@@ -23,15 +25,30 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ALPHABET_SET = frozenset(_ALPHABET)
 
 
-class KnownToken(msgspec.Struct, frozen=True, kw_only=True):
-    """What the data plane needs to recognise a token: never the token itself.
+NOBODY = Subject(actor_id="", roles=frozenset())
+"""Holds no role, so may nothing."""
 
-    `expires_at` is in UTC seconds, absent for a token that does not expire.
+
+class TokenKind(StrEnum):
+    """How a token came about."""
+
+    TOKEN = "token"  # noqa: S105 (a word, no credential)
+    """Somebody made it, and gave it a name."""
+    SESSION = "session"
+    """Signing in did. It goes on as long as it is used."""
+
+
+class KnownToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What has to be known to recognise a token, and what its holder may do: never the token itself.
+
+    `expires_at` is in UTC seconds, absent for a token that does not expire. `subject` is what `authorize` asks about:
+    one object for all tokens of a user that have the same scope, since there are many tokens.
     """
 
     digest: bytes
     actor: Actor
     expires_at: float | None = None
+    subject: Subject = NOBODY
 
 
 class MintedToken(msgspec.Struct, frozen=True, kw_only=True):

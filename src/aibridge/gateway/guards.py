@@ -1,11 +1,12 @@
 """The breakers of a gateway, and the limits it finds out.
 
-There is one of each for every credential of a provider and kind of model. Their number is fixed by the configuration;
-nothing that a caller sends makes a new one.
+There is one of each for every credential of a provider and kind of model. Their number is fixed by whoever configures
+providers and kinds; nothing that a caller sends makes a new one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import lru_cache
+from itertools import product
 
 from aibridge.gateway.call import Call, Clock
 from aibridge.limits.matching import REMEMBERED, matching
@@ -49,19 +50,24 @@ class Guards:
         clock: Clock,
     ) -> None:
         self._patterns = [(model, matching([model])) for model in models]
+        self._models = (*models, OTHERS)
+        self._rule = rule
+        self._adaptive = adaptive
         self._tell = tell
         self._clock = clock
+        self._places: dict[tuple[str, str, str], Guarded] = {}
+        self._by_name: dict[str, Guarded] = {}
+        self._kind_of = lru_cache(REMEMBERED)(self._find_kind)
+        self.keep(providers)
+
+    def keep(self, providers: Iterable[str], anew: Container[str] = ()) -> None:
+        """Guard these providers and no other. Those in `anew` are others than before by the same name."""
+        old = self._places
         self._places = {
-            # How much one person's own credential may is no measure for the others'.
-            (provider, credential, model): Guarded(
-                provider, credential, model, rule, adaptive if credential is CENTRAL else None
-            )
-            for provider in providers
-            for credential in (CENTRAL, OWN)
-            for model in (*models, OTHERS)
+            key: old[key] if key in old and key[0] not in anew else self._guarded(*key)
+            for key in product(providers, (CENTRAL, OWN), self._models)
         }
         self._by_name = {place.name: place for place in self._places.values()}
-        self._kind_of = lru_cache(REMEMBERED)(self._find_kind)
 
     @property
     def places(self) -> Sequence[Guarded]:
@@ -76,11 +82,13 @@ class Guards:
         """What stands before this call's route."""
         model = call.view.model if call.view is not None else ""
         credential = OWN if call.own_credential else CENTRAL
-        return self._places[call.route.provider.name, credential, self._kind_of(model)]
+        key = call.route.provider.name, credential, self._kind_of(model)
+        # What is not there is a provider that was removed while this call waited: nothing is learned for later.
+        return self._places.get(key) or self._guarded(*key)
 
     def opened(self, place: Guarded, now: float) -> None:
-        """A breaker of ours has opened: tell the others."""
-        if place.breaker is not None:
+        """A breaker of ours has opened: tell the others, unless its provider is no longer the one of that name."""
+        if place.breaker is not None and self._by_name.get(place.name) is place:
             self._tell(place.name, place.breaker.time_left(now))
 
     def heard(self, name: str, seconds: float) -> None:
@@ -103,6 +111,11 @@ class Guards:
             raise LookupError(f"there is no circuit breaker {name!r}")
         place.breaker.reset(self._clock())
         self._tell(name, 0.0)
+
+    def _guarded(self, provider: str, credential: str, model: str) -> Guarded:
+        # How much one person's own credential may is no measure for the others'.
+        adaptive = self._adaptive if credential == CENTRAL else None
+        return Guarded(provider, credential, model, self._rule, adaptive)
 
     def _find_kind(self, model: str) -> str:
         return next((kind for kind, matches in self._patterns if matches(model)), OTHERS)

@@ -27,6 +27,10 @@ WHERE = (
     "With a provider key of your own, send the token as `X-Coder-AI-Governance-Token` beside it. "
     "`aibridge tokens create` makes one."
 )
+WHO_MAY_CALL = (
+    "Its scope has to include aibridge_interception:create, without a list of objects that it is for, and its user has "
+    "to be a member of the token's organization."
+)
 
 
 def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
@@ -56,6 +60,8 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
                 break
         if call.actor is None:
             return _stranger(call, presented, strangers, clock())
+        if not call.actor.may_call:
+            return Forbidden("This token may not make AI calls.", WHO_MAY_CALL, field="authorization")
         if GOVERNANCE_TOKEN in presented:
             if not allow_byok:
                 return Forbidden(

@@ -27,10 +27,12 @@ class Way(NamedTuple):
 
 
 class Pipelines(NamedTuple):
-    """The two things that can happen to a call."""
+    """What can happen to a call. Which of the first two it is changes with the limits."""
 
     interception: Way
     """Limited and recorded."""
+    weighed: Way
+    """The same where a limit needs the body to decide: decided behind it, and not before."""
     pass_through: Way
     """For any known caller; neither recorded nor, unless asked for, limited."""
 
@@ -56,7 +58,6 @@ def pipelines(  # noqa: PLR0913 (a list has as many entries as it has)
     retry: Layer | None,
     guard: Layer | None,
     relay: Handler,
-    limits_need_body: bool = False,
     limit_pass_through: bool = False,
 ) -> Pipelines:
     """The way of each kind of call. `retry` and `guard` are None when they are off."""
@@ -66,9 +67,7 @@ def pipelines(  # noqa: PLR0913 (a list has as many entries as it has)
         identify,  # who calls: without that no limit can be fair
         pace,  # whom we told when to come back, and who is too early
     )
-    interception = (
-        # All limits of a call are decided at once; before its body is waited for, unless one of them weighs it.
-        *((body, admit) if limits_need_body else (admit, body)),
+    recorded = (
         record,  # from here on, every ending is written down
         retry,  # once more, while nothing was sent to the client and the budget allows
         guard,  # is the provider in a state to be asked?
@@ -77,8 +76,11 @@ def pipelines(  # noqa: PLR0913 (a list has as many entries as it has)
         admit if limit_pass_through else None,  # free of limits, not of identification
         content,
     )
+    behind = compose([layer for layer in recorded if layer is not None], relay)
     return Pipelines(
-        interception=Way(door, compose([layer for layer in interception if layer is not None], relay)),
+        # All limits of a call are decided at once; before its body is waited for, unless one of them weighs it.
+        interception=Way(door, compose((admit, body), behind)),
+        weighed=Way(door, compose((body, admit), behind)),
         pass_through=Way(
             door if limit_pass_through else (drain, identify),
             compose([layer for layer in pass_through if layer is not None], relay),

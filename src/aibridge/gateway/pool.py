@@ -7,19 +7,31 @@ from collections import deque
 from aibridge.domain.errors import AtCapacity, UpstreamUnreachable
 from aibridge.domain.provider import Origin
 from aibridge.gateway.upstream import Connection, Deadlines
+from aibridge.gateway.whereabouts import Whereabouts
 from aibridge.overload.outcome import Rejection
 
 
 class Pool:
-    """The connections to one origin. The most recently used is taken first, so that the rest go idle and are closed."""
+    """The connections to one origin. The most recently used is taken first, so that the rest go idle and are closed.
+
+    `whereabouts` says which addresses are connected to; the name that TLS verifies is the origin's host all the same.
+    """
 
     def __init__(
-        self, origin: Origin, deadlines: Deadlines, *, maximum: int, tls: ssl.SSLContext | None = None
+        self,
+        origin: Origin,
+        deadlines: Deadlines,
+        *,
+        maximum: int,
+        whereabouts: Whereabouts,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.origin = origin
         self.deadlines = deadlines
         self.maximum = maximum
+        self._whereabouts = whereabouts
         self._tls = tls
+        self._retired = False
         self._idle: deque[Connection] = deque()
         self._open: set[Connection] = set()
         self._connecting = 0
@@ -47,6 +59,7 @@ class Pool:
 
         Raises:
             UpstreamUnreachable: refused, unresolved, TLS failure, or not within the connect deadline.
+            UpstreamForbidden: the host is where the provider may not be.
             AtCapacity: there are `maximum` connections already.
         """
         if self.open >= self.maximum:
@@ -71,7 +84,11 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """Return a connection after an exchange, whatever became of it."""
-        if connection.release():
+        if not connection.release():
+            return
+        if self._retired:
+            connection.abort()
+        else:
             self._idle.append(connection)
 
     def forget(self, connection: Connection) -> None:
@@ -80,23 +97,43 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
 
+    def retire(self) -> None:
+        """Keep no connection any more: those that are unused go now, each other one when its call is done.
+
+        Calls that were on their way here still get theirs.
+        """
+        self._retired = True
+        while self._idle:
+            self._idle.pop().abort()
+
     def close(self) -> None:
         """Close every connection at once."""
         for connection in tuple(self._open):
             connection.abort()
 
     async def _opened(self) -> Connection:
+        *others, last = await self._whereabouts(self.origin)
+        for address in others:
+            try:
+                return await self._opened_at(address)
+            except ssl.SSLError:  # somebody is there, and is not who it should be: no reason to ask the next
+                raise
+            except OSError:
+                continue
+        return await self._opened_at(last)
+
+    async def _opened_at(self, host: str) -> Connection:
         loop = asyncio.get_running_loop()
         origin = self.origin
         if not origin.tls:
-            _, connection = await loop.create_connection(self._connection, origin.host, origin.port)
+            _, connection = await loop.create_connection(self._connection, host, origin.port)
             return connection
         import aiofastnet  # noqa: PLC0415 (0.1 s of import that a gateway without TLS upstream does not owe)
 
         if self._tls is None:
             self._tls = ssl.create_default_context()
         _, connection = await aiofastnet.create_connection(
-            loop, self._connection, origin.host, origin.port, ssl=self._tls, server_hostname=origin.host
+            loop, self._connection, host, origin.port, ssl=self._tls, server_hostname=origin.host
         )
         return connection
 

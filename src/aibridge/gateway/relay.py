@@ -1,16 +1,14 @@
 """The innermost handler: a call goes to its provider, and the answer's bytes go to the client as they come."""
 
-from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import UpstreamBroke
-from aibridge.domain.provider import Origin, Provider, ProviderKind
+from aibridge.domain.provider import Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler
 from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider
-from aibridge.gateway.pool import Pool
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.upstream import BODILESS, Stale
 from aibridge.gateway.withheld import BETTERED, Withheld
@@ -23,13 +21,13 @@ BEARER_SINCE = b"2026-10-21"
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
-def relay(pools: Mapping[Origin, Pool], *, total: float, send_actor_headers: bool = False) -> Handler:
+def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
     """Build the handler. `total` is how long a call may take until the provider's answer is whole, in seconds."""
 
     async def relayed(call: Call, reply: Reply) -> None:
         exchange = Exchange(call, reply)
         request = _request(call, send_actor_headers=send_actor_headers)
-        pool = pools[call.route.provider.origin]
+        pool = call.route.pool
         try:
             connection = pool.take() or await pool.connect()
             while True:

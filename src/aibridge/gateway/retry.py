@@ -1,7 +1,7 @@
 """Once more, while the client knows of nothing yet: within a budget, and never against the provider's word."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable
 
 from aibridge.domain.errors import Refused, UpstreamUnreachable
 from aibridge.gateway.call import Call, Clock, Handler, Layer
@@ -16,11 +16,25 @@ LONGEST_PAUSE = 2.0
 
 
 class Retries:
-    """One budget for each provider, and how often it was drawn on."""
+    """One budget for each provider, and how often it was drawn on. `budget` makes a new one."""
 
-    def __init__(self, providers: Mapping[str, RetryBudget]) -> None:
-        self.budgets = providers
-        self.made = dict.fromkeys(providers, 0)
+    def __init__(self, providers: Iterable[str], budget: Callable[[], RetryBudget]) -> None:
+        self._budget = budget
+        self._budgets: dict[str, RetryBudget] = {}
+        self.made: dict[str, int] = {}
+        """By provider. Those that were removed stay: a counter never goes back."""
+        self.keep(providers)
+
+    def keep(self, providers: Iterable[str], anew: Container[str] = ()) -> None:
+        """Have a budget for each of these and no other. Those in `anew` are others than before by the same name."""
+        old = self._budgets
+        self._budgets = {name: old[name] if name in old and name not in anew else self._budget() for name in providers}
+        for name in self._budgets:
+            self.made.setdefault(name, 0)
+
+    def of(self, provider: str) -> RetryBudget:
+        """A provider's budget; a new one, where the provider was removed while its call waited."""
+        return self._budgets.get(provider) or self._budget()
 
 
 def retry(
@@ -42,7 +56,7 @@ def retry(
     def layer(handle: Handler) -> Handler:
         async def retried(call: Call, reply: Reply) -> None:
             provider = call.route.provider.name
-            budget = retries.budgets[provider]
+            budget = retries.of(provider)
             budget.deposit(clock())
             last: Withheld | None = None
             for attempt in range(most + 1):

@@ -1,21 +1,17 @@
 """The few things that are relayed, and what each of them is. Everything else is refused."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from aibridge.domain.provider import Provider, ProviderKind
+from aibridge.domain.provider_name import checked
+from aibridge.gateway.pool import Pool
 from aibridge.wire import anthropic_messages, openai_chat, openai_responses
 from aibridge.wire.dialect import Dialect
 
 PREFIXES = (b"/api/v2/aibridge/", b"/api/v2/ai-gateway/", b"/")
 """Where a provider's name may stand: the control API's place under both its names, and short."""
-
-RESERVED_NAMES = frozenset(
-    ("api", "healthz", "readyz", "metrics", "docs", "interceptions", "sessions", "models", "clients")
-)
-"""Names that a provider cannot have, since they are the control plane's."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -28,6 +24,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     path: str
     host: bytes
     """What the provider's `Host` header says."""
+    pool: Pool
+    """Its connections. A call keeps to the one it found, whatever becomes of the provider meanwhile."""
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +60,6 @@ FAMILIES: Mapping[ProviderKind, Family] = {
 PROBES = (b"", b"/", b"/v1", b"/v1/", b"/api/hello")
 """What clients ask HEAD of to see whether anybody is there."""
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _CLIMBING = (b"..", b"//", b"\\", b"%2e", b"%2E", b"%2f", b"%2F", b"%5c", b"%5C", b"%00", b"#")
 
 
@@ -80,13 +77,14 @@ class Routes:
         ValueError: a provider has a name that is reserved or not made of lower-case letters, digits and dashes.
     """
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], pool_of: Callable[[Provider], Pool]) -> None:
         self._exact: dict[tuple[bytes, bytes], Found] = {}
         self._providers: dict[bytes, Provider] = {}
         self._pass_through: dict[bytes, list[tuple[bytes, Route]]] = {}
         for provider in providers:
-            name = _checked(provider.name).encode()
+            name = checked(provider.name).encode()
             host = str(provider.origin).encode()
+            pool = pool_of(provider)
             family = FAMILIES[provider.kind]
             self._providers[name] = provider
             for path, dialect in family.interceptions.items():
@@ -96,6 +94,7 @@ class Routes:
                     dialect=dialect,
                     path=(family.version + path).decode(),
                     host=host,
+                    pool=pool,
                 )
                 found = Found(route=route, upstream_path=provider.base_path.encode() + path)
                 for prefix in PREFIXES:
@@ -109,6 +108,7 @@ class Routes:
                         dialect=family.dialect,
                         path=(family.version + entry).decode(),
                         host=host,
+                        pool=pool,
                     ),
                 )
                 for entry in family.pass_through
@@ -149,11 +149,3 @@ class Routes:
                 if name in self._providers:
                     return name, slash + rest
         return b"", path
-
-
-def _checked(name: str) -> str:
-    if name in RESERVED_NAMES or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r} cannot be a provider's name: it is reserved, or not lower-case letters, digits and dashes"
-        )
-    return name

@@ -32,6 +32,20 @@ class _Subjects(Generic[L]):
         self.shadow = rule.mode is Mode.SHADOW
         self.limiters: Keyed[str, L] = Keyed(make, lambda limiter, now: limiter.idle(now), most_keys)
 
+    def counts_as(self, rule: Rule) -> bool:
+        """Whether what is counted here can go on to be counted by another rule of the same number."""
+        return self.rule.held == rule.held and self.rule.exact == rule.exact
+
+    def change(self, rule: Rule, now: float) -> None:
+        """Count by this rule from now on. What was counted stays so."""
+        self.rule = rule
+        self.shadow = rule.mode is Mode.SHADOW
+        self._fit(now)
+
+    def _fit(self, now: float) -> None:
+        """Have the limiters of all subjects allow what the rule does now."""
+        raise NotImplementedError
+
     def used(self, key: str, now: float) -> float:
         """How much of the rule's amount is taken."""
         return self.limiters.get(key, now).used(now)
@@ -60,13 +74,8 @@ class Spent(_Subjects[ExactWindow | Gcra]):
     """
 
     def __init__(self, rule: Rule, most_keys: int) -> None:
-        if rule.burst is None and not rule.weighed:
-            self.most = 1.0
-            super().__init__(rule, lambda: ExactWindow(rule.amount, rule.window, rule.name), most_keys)
-        else:
-            self.most = most = float(rule.burst or rule.amount)
-            rate = rule.amount / rule.window
-            super().__init__(rule, lambda: Gcra(rate, most, rule.name), most_keys)
+        self.most = _most(rule)
+        super().__init__(rule, self._limiter, most_keys)
 
     def wait(self, key: str, cost: float, now: float) -> float:
         """How long until `take` would count it, in seconds: the truth; 0.0 if it would do so now."""
@@ -81,6 +90,21 @@ class Spent(_Subjects[ExactWindow | Gcra]):
         limiter = self.limiters.get(key, now)
         return limiter if limiter.take(now, cost) is None else None
 
+    def _limiter(self) -> ExactWindow | Gcra:
+        rule = self.rule
+        if rule.exact:
+            return ExactWindow(rule.amount, rule.window, rule.name)
+        return Gcra(rule.amount / rule.window, self.most, rule.name)
+
+    def _fit(self, now: float) -> None:
+        rule = self.rule
+        self.most = _most(rule)
+        for limiter in self.limiters.values():
+            if isinstance(limiter, Gcra):
+                limiter.retune(now, rule.amount / rule.window, self.most)
+            else:
+                limiter.resize(now, rule.amount, rule.window)
+
 
 class Permits(_Subjects[ConcurrencyLimiter]):
     """The counts of a rule over what is held: calls in progress. Every call holds one, whatever its cost."""
@@ -89,8 +113,8 @@ class Permits(_Subjects[ConcurrencyLimiter]):
     """The highest cost there is."""
 
     def __init__(self, rule: Rule, most_keys: int) -> None:
-        super().__init__(rule, lambda: ConcurrencyLimiter(rule.amount, rule.name), most_keys)
-        self.queued = rule.queue_timeout > 0.0 and rule.queue_size > 0
+        super().__init__(rule, lambda: ConcurrencyLimiter(self.rule.amount, rule.name), most_keys)
+        self.queued = rule.queues
 
     def wait(self, key: str, _: float, now: float) -> float:
         """About how long until one of those refused by now gets a permit, each a later one, in seconds."""
@@ -105,6 +129,16 @@ class Permits(_Subjects[ConcurrencyLimiter]):
         limiter = self.limiters.get(key, now)
         entered = None if limiter.full else limiter.enter(now)
         return entered if isinstance(entered, Permit) else None
+
+    def _fit(self, _: float) -> None:
+        self.queued = self.rule.queues
+        for limiter in self.limiters.values():
+            limiter.maximum = self.rule.amount
+
+
+def _most(rule: Rule) -> float:
+    """The highest cost that can ever be taken of what is spent."""
+    return 1.0 if rule.exact else float(rule.burst or rule.amount)
 
 
 def correct(taken: ExactWindow | Gcra, at: float, difference: float, now: float) -> None:

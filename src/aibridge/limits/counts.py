@@ -1,15 +1,16 @@
 """What every place that counts can do. The data plane knows no more of them than this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
+from aibridge.domain.rule import Rule
 from aibridge.overload.outcome import Outcome
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One count that a call wants to add to: `cost` of the rule at place `rule`, for the subject `key`.
+    """One count that a call wants to add to: `cost` of the rule of number `rule`, for the subject `key`.
 
     1.0 for what is counted by the call; an estimate for what is weighed.
     """
@@ -67,7 +68,10 @@ class Present(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Counts(Protocol):
-    """A place that counts, for a fixed sequence of rules. For one event loop."""
+    """A place that counts, for rules known by their numbers. For one event loop.
+
+    The rules it is made with have the numbers from 0 on, in their order; `limits.numbers` gives those of others.
+    """
 
     on_trip: Callable[[str, float], None]
     """Called when another process says that a breaker opened, with its name and the seconds left; 0.0 for a reset."""
@@ -91,6 +95,15 @@ class Counts(Protocol):
 
     def full(self, rule: int, key: str) -> Refusal | None:
         """What is known, without asking anybody, of a rule over what is held: that it has nothing left and no queue."""
+        ...
+
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Count for these rules from now on. Never waits, never raises, and no call in progress fails for it.
+
+        What a number has counted goes on to count for the rule that has it now: what is held stays so. Who waits for a
+        rule that is gone, or has another queue, is decided anew; what they hold of one that is gone comes back
+        to where it was taken. An ask about a rule that is not known is as good as none.
+        """
         ...
 
     async def present(self, most: int) -> list[Present]:

@@ -4,7 +4,7 @@ All the rules of a call are asked at one time, all or none. Nothing here counts:
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -16,32 +16,39 @@ from aibridge.domain.usage import Usage
 from aibridge.limits.counts import Ask, Counts, Held, Place, Refusal
 from aibridge.limits.estimate import Size, Tariff, expected
 from aibridge.limits.explain import refused
-from aibridge.limits.line import WAIT_BOUNDS, Line
+from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
-from aibridge.limits.scope import Caller, name_of
+from aibridge.limits.numbers import numbered
+from aibridge.limits.scope import Caller, name_of, place_of
 from aibridge.limits.told import BELIEVED, Refusals, Told, Who
 from aibridge.overload.outcome import Outcome
 from aibridge.overload.retry import Policy
 
 __all__ = ["WAIT_BOUNDS", "Admission", "Caller", "Limits", "Size"]
 
-_TOKENS_LIKE_A_CALL = 1000.0
-"""Where calls wait, one that may use more tokens than this counts for as many calls as it has thousands of them."""
-
 
 class Admission(msgspec.Struct, frozen=True, gc=False):
-    """What a call holds from `admit` to `close`; `held` is None where no rule applies."""
+    """What a call holds from `admit` to `close`; `held` is None where no rule applies.
+
+    `lines` are the rules by which it was admitted: it is closed by these, whatever they have become.
+    """
 
     held: Held | None
     caller: Caller
     size: Size | None
+    lines: Mapping[int, Line]
 
 
 class Limits:
     """The rules in force. For one event loop.
 
-    `counts` counts for these very rules, in this order. `clock` is the monotonic one that `check` is given the time of.
+    `counts` counts for these very rules, in this order; from then on it is told of every change, and by nobody else.
+    `clock` is the monotonic one that `check` is given the time of.
     """
+
+    rules: tuple[Rule, ...]
+    needs_body: bool
+    """Whether any rule can only be decided with the body."""
 
     def __init__(
         self,
@@ -52,22 +59,39 @@ class Limits:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.rules = tuple(rules)
-        self.needs_body = any(rule.needs_body for rule in self.rules)
-        """Whether any rule can only be decided with the body."""
         self._counts = counts
         self._clock = clock
         self._wall_clock = wall_clock
-        tariff = Tariff(prices)
-        self._lines = tuple(Line(index, rule, tariff) for index, rule in enumerate(self.rules))
+        self._tariff = Tariff(prices)
+        self._lines: dict[int, Line] = {}
+        self._heed(dict(enumerate(rules)))
+
+    def replace(self, rules: Sequence[Rule]) -> None:
+        """Go by these rules from now on, in this order; names are unique among them.
+
+        A rule of the same name, unit, subject and algorithm is the same: its counts go on, and what became of calls.
+        Calls in progress give back what they hold to where they took it.
+        """
+        rules = tuple(rules)
+        if rules != self.rules:
+            known = numbered(rules, self.numbers)
+            self._heed(known)
+            self._counts.replace(known)
+
+    def _heed(self, rules: Mapping[int, Rule]) -> None:
+        """Make ready for these rules. The lines of before stay as they are, for those who look something up in them."""
+        self._lines = renewed(self._lines, rules, self._tariff)
+        self.rules = tuple(rules.values())
+        self.needs_body = any(rule.needs_body for rule in self.rules)
         self._refusals = Refusals()
         self._tells_addresses_apart = any(rule.subject is Subject.ADDRESS for rule in self.rules)
-        # Rules over everyone that can be full: those for all providers are looked at before the caller is known.
-        held = [line for line in self._lines if line.rule.held and line.rule.subject is Subject.EVERYONE]
-        held = [line for line in held if line.enforced and line.rule.model == "*"]
-        self._house = tuple(line for line in held if line.rule.provider == "*")
-        self._wings = tuple(line for line in held if line.rule.provider != "*")
+        self._house, self._wings = house_and_wings(self._lines.values())
         self._matching = lru_cache(REMEMBERED)(self._match)
+
+    @property
+    def numbers(self) -> dict[int, Rule]:
+        """The rules by the numbers under which `counts` knows them, in their order."""
+        return {number: line.rule for number, line in self._lines.items()}
 
     def check_capacity(self) -> Refused | None:
         """What is known to be full whoever calls. Takes nothing."""
@@ -100,26 +124,29 @@ class Limits:
             BudgetSpent: a limit is used up for longer than that.
             AtCapacity: as many calls as allowed are in progress.
         """
-        lines, queues = self._matching(caller.provider, None if size is None else size.model)
-        asks = self._asks(lines, caller, size)
+        matching, queues = self._matching(caller.provider, None if size is None else size.model)
+        asks = self._asks(matching, caller, size)
+        lines = self._lines
         if not asks:
-            return Admission(None, caller, size)
+            return Admission(None, caller, size, lines)
         if queues:
-            answer = await self._wait(asks, _place(caller, size))
+            answer = await self._wait(asks, place_of(caller, size))
         else:
             answer = await self._counts.take(asks)
+        if lines is not self._lines:  # the rules have changed meanwhile; some that it was asked by may be gone
+            lines = {**lines, **self._lines}
         if isinstance(answer, Refusal):
-            self._count_wait(asks, answer.waited)
-            raise self._no(answer, asks, caller)
+            _count_wait(lines, asks, answer.waited)
+            raise self._no(lines, answer, asks, caller)
         for ask in answer.asks:
-            line = self._lines[ask.rule]
+            line = lines[ask.rule]
             line.admitted += 1
             line.in_progress += 1
         for index in answer.shadows:
-            self._lines[index].shadow_refused += 1
+            lines[index].shadow_refused += 1
         if answer.waited:
-            self._count_wait(answer.asks, answer.waited)
-        return Admission(answer, caller, size)
+            _count_wait(lines, answer.asks, answer.waited)
+        return Admission(answer, caller, size, lines)
 
     def close(self, admission: Admission, usage: Usage | None, outcome: Outcome, *, counted: bool = True) -> None:
         """Give back what a call holds, and correct what it took to what it used. Never waits, never raises.
@@ -129,10 +156,10 @@ class Limits:
         """
         held = admission.held
         if held is not None:
-            size = admission.size
+            size, lines = admission.size, admission.lines
             costs = []
             for ask in held.asks:
-                line = self._lines[ask.rule]
+                line = lines[ask.rule]
                 line.in_progress -= 1
                 if not counted:
                     costs.append(0.0)
@@ -152,19 +179,19 @@ class Limits:
         """
         return {
             (line.rule.name, line.rule.subject.value, outcome): getattr(line, outcome)
-            for line in self._lines
+            for line in self._lines.values()
             for outcome in ("admitted", "refused", "shadow_refused", "queued")
         }
 
     @property
     def in_progress(self) -> dict[str, int]:
         """How many calls each rule over what is held has admitted, of this process, that have not ended."""
-        return {line.rule.name: line.in_progress for line in self._lines if line.rule.held}
+        return {line.rule.name: line.in_progress for line in self._lines.values() if line.rule.held}
 
     @property
     def waiting(self) -> list[tuple[str, int]]:
         """How many calls of this process wait now, by the name of each rule with a queue."""
-        return [(line.rule.name, line.waiting) for line in self._lines if line.queues]
+        return [(line.rule.name, line.waiting) for line in self._lines.values() if line.queues]
 
     @property
     def waits(self) -> list[tuple[str, Sequence[int], float]]:
@@ -172,13 +199,13 @@ class Limits:
 
         Its name, how many waits for each of `WAIT_BOUNDS` (seconds, inclusive) and beyond them, and their sum.
         """
-        return [(line.rule.name, line.waits, line.waited) for line in self._lines if line.queues]
+        return [(line.rule.name, line.waits, line.waited) for line in self._lines.values() if line.queues]
 
     def _match(self, provider: str, model: str | None) -> tuple[tuple[Line, ...], bool]:
         """The rules a call falls under, and whether any of them has a queue."""
         lines = tuple(
             line
-            for line in self._lines
+            for line in self._lines.values()
             if line.provider(provider) and (not line.rule.needs_body if model is None else line.model(model))
         )
         return lines, any(line.queues for line in lines)
@@ -215,17 +242,13 @@ class Limits:
                 asks.append(Ask(line.index, key))
         return tuple(asks)
 
-    def _count_wait(self, asks: tuple[Ask, ...], seconds: float) -> None:
-        if seconds > 0.0:
-            for ask in asks:
-                self._lines[ask.rule].count_wait(seconds)
-
-    def _no(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> Refused:
-        """The error for a refusal, which is remembered where it is certain to hold."""
-        line = self._lines[refusal.rule]
-        enforced = [other for other in (self._lines[ask.rule] for ask in asks) if other.enforced]
+    def _no(self, lines: Mapping[int, Line], refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> Refused:
+        """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before."""
+        line = lines[refusal.rule]
+        enforced = [other for other in (lines[ask.rule] for ask in asks) if other.enforced]
         policies = (line.policy, *(other.policy for other in enforced if other is not line))
-        self._remember(refusal, asks, caller, policies)
+        if lines is self._lines:
+            self._remember(refusal, asks, caller, policies)
         return self._refused(line, name_of(line.rule, caller), refusal, policies)
 
     def _refused(self, line: Line, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> Refused:
@@ -274,13 +297,7 @@ class Limits:
         return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through
 
 
-def _place(caller: Caller, size: Size | None) -> Place:
-    """Where a call waits: by actor, and by address where it has none."""
-    weight = 1.0
-    if size is not None:
-        usage = expected(size)
-        weight = max(1.0, (usage.input_tokens + usage.output_tokens) / _TOKENS_LIKE_A_CALL)
-    actor = caller.actor
-    if actor is None:
-        return Place(caller.address, "", weight, caller.batch)
-    return Place(actor.id, actor.organization_id, weight, caller.batch)
+def _count_wait(lines: Mapping[int, Line], asks: tuple[Ask, ...], seconds: float) -> None:
+    if seconds > 0.0:
+        for ask in asks:
+            lines[ask.rule].count_wait(seconds)

@@ -21,6 +21,15 @@ class Form(msgspec.Struct, frozen=True):
     parse: Callable[[str], Any]
 
 
+class EntryError(OptionError):
+    """A field of an entry is wrong: which one, empty for all of it, and what of it."""
+
+    def __init__(self, place: str, field: str, complaint: str) -> None:
+        super().__init__(f"{place}: {complaint}")
+        self.field = field
+        self.complaint = complaint
+
+
 class Entry:
     """One mapping of a list. `known` are its fields; `title` is what it is called in complaints."""
 
@@ -41,12 +50,13 @@ class Entry:
     def __contains__(self, name: str) -> bool:
         return name in self._fields
 
-    def wrong(self, field: str, complaint: str, allowed: str, node: yaml.Node | None = None) -> OptionError:
+    def wrong(self, field: str, complaint: str, allowed: str, node: yaml.Node | None = None) -> EntryError:
         """The error for a field of this entry; without a field, for all of it."""
         node = node or self._fields.get(field)
         line = self._line if node is None else node.start_mark.line + 1
         where = f"{self.title}, {field}" if field else self.title
-        return OptionError(f"file {self._path}, line {line}, {where}: {complaint}; allowed: {allowed}")
+        place = f"file {self._path}, line {line}, {where}"
+        return EntryError(place, field, f"{complaint}; allowed: {allowed}")
 
     def required(self, name: str, form: Form) -> Any:  # noqa: ANN401 (each field has a type of its own)
         """The value of a field that must be there."""

@@ -73,7 +73,9 @@ def _full(rule: Rule, subject: str, refusal: Refusal) -> str:
 
 
 def _limit(rule: Rule, subject: str) -> str:
-    whose = "all together" if rule.subject is Subject.EVERYONE else f"{rule.subject} {subject}"
+    whose = f"{rule.subject} {subject}"
+    if rule.subject is Subject.EVERYONE:
+        whose = "all together" if rule.organization is None else f"all of organization {rule.organization} together"
     word = _WORDS[rule.unit][0]
     limit = " ".join(filter(None, (_amount(rule, rule.amount), word)))
     within = "" if rule.held else f" in {_span(rule.window)}"

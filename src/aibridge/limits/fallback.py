@@ -5,7 +5,7 @@ second burst. A replica that had more than its share waits until it has no more;
 it, so within one window of the parting as much may be admitted beyond the limit as calls were unevenly spread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -31,13 +31,20 @@ class Share:
     """The counts of one of `replicas` replicas by itself."""
 
     def __init__(self, rules: Sequence[Rule], clock: Callable[[], float], replicas: int) -> None:
-        self._rules = rules
+        self._rules: Mapping[int, Rule] = dict(enumerate(rules))
         self._clock = clock
         self.resize(replicas)
 
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Count for these rules from now on; see `Counts`."""
+        self._rules = rules
+        self._memory.replace({number: share(rule, self._replicas) for number, rule in rules.items()})
+
     def resize(self, replicas: int) -> None:
         """There are so many replicas now. The new share begins unused; what was counted is settled where it was."""
-        self._memory = Memory([share(rule, replicas) for rule in self._rules], self._clock)
+        self._replicas = replicas
+        self._memory = Memory((), self._clock)
+        self.replace(self._rules)
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None) -> tuple[Held, Kept] | Refusal:
         """Decide by the share."""
@@ -56,9 +63,9 @@ class Share:
         return [(memory, part) for part in parts if isinstance(part, Held)]
 
     def settle(self, kept: Kept, costs: dict[int, float], outcome: Outcome) -> None:
-        """Give back and correct; `costs` are the true ones by rule."""
+        """Give back and correct; `costs` are the true ones by rule, as far as they are known."""
         for memory, held in kept:
-            memory.settle(held, tuple(costs[ask.rule] for ask in held.asks), outcome)
+            memory.settle(held, tuple(costs.get(ask.rule, ask.cost) for ask in held.asks), outcome)
 
     def full(self, rule: int, key: str) -> Refusal | None:
         """Whether the share of a held rule has nothing left."""

@@ -6,10 +6,11 @@ one write. The kernel closes the socket of a worker that dies, and with it every
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final, TypeVar, cast
 
+from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
 from aibridge.limits.host_frames import (
     Batches,
@@ -18,6 +19,7 @@ from aibridge.limits.host_frames import (
     FromWorker,
     Look,
     Refused,
+    Replace,
     Seen,
     Settle,
     Take,
@@ -87,6 +89,10 @@ class HostCounts(asyncio.Protocol):
     def full(self, rule: int, key: str) -> Refusal | None:  # noqa: ARG002 (the protocol's signature)
         """Nothing is known here without asking: any other worker may have given back a permit by now."""
         return None
+
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Tell the supervisor, before any call is asked about by them; see `Counts`."""
+        self._say(Replace(rules=dict(rules)))
 
     async def present(self, most: int) -> list[Present]:
         """The present use over all workers; nothing when the supervisor is gone."""

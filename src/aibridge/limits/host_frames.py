@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Place, Present, Refusal
 from aibridge.overload.outcome import Outcome
 
@@ -75,7 +76,13 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):
     present: list[Present]
 
 
-FromWorker = Take | Cancel | Settle | Tripped | Look
+class Replace(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
+    """The rules by which this worker goes from now on, by their numbers: all that its later takes may name."""
+
+    rules: dict[int, Rule]
+
+
+FromWorker = Take | Cancel | Settle | Tripped | Look | Replace
 FromService = Took | Refused | Seen | Tripped
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from aibridge.domain.rule import Rule
@@ -14,6 +14,7 @@ from aibridge.limits.host_frames import (
     FromWorker,
     Look,
     Refused,
+    Replace,
     Seen,
     Settle,
     Take,
@@ -27,14 +28,21 @@ _Answer = TypeVar("_Answer")
 
 
 class HostService:
-    """Decides for the workers of one host, with a `Counts` for these rules that it is the only one to use."""
+    """Decides for the workers of one host, with a `Counts` for these rules that it is the only one to use.
+
+    Workers learn of other rules at slightly different moments, and each says which it goes by. Counted is for the rules
+    of all of them: one that some have and others have not any more, or not yet, binds the calls of those who have it.
+    Where they differ in a rule's numbers (its amount, its queue), what was said last holds.
+    """
 
     def __init__(self, counts: Counts, rules: Sequence[Rule]) -> None:
         self.counts = counts
         self._asks_others = not isinstance(counts, Memory)
         counts.on_trip = self._tell
-        self._queueing = frozenset(number for number, rule in enumerate(rules) if rule.held and rule.queue_timeout)
+        self._own = dict(enumerate(rules))
+        self._said: dict[_Worker, Mapping[int, Rule]] = {}  # who spoke last stands last
         self._workers: set[_Worker] = set()
+        self._heed(self._own)
 
     async def serve(self, end: socket.socket) -> None:
         """Serve the worker at the other end of this pair of sockets, from now until it leaves or dies."""
@@ -43,6 +51,26 @@ class HostService:
     def may_wait(self, take: Take) -> bool:
         """Whether a call may have to wait before it is decided: for other hosts' counts, or in a queue."""
         return self._asks_others or (take.place is not None and any(ask.rule in self._queueing for ask in take.asks))
+
+    def replace(self, rules: Mapping[int, Rule], worker: "_Worker") -> None:
+        """A worker says which rules it goes by."""
+        self._said.pop(worker, None)
+        self._said[worker] = rules
+        together = dict(self._own)
+        for said in self._said.values():
+            together |= said
+        if together != self._rules:
+            self.counts.replace(together)
+            self._heed(together)
+
+    def forget(self, worker: "_Worker") -> None:
+        """A worker is gone. What only it went by is forgotten when another speaks: perhaps its successor."""
+        self._workers.discard(worker)
+        self._said.pop(worker, None)
+
+    def _heed(self, rules: Mapping[int, Rule]) -> None:
+        self._rules = rules
+        self._queueing = frozenset(number for number, rule in rules.items() if rule.queues)
 
     def tell_others(self, tripped: Tripped, teller: "_Worker") -> None:
         """A worker says that a breaker opened; the others shall know, and other hosts."""
@@ -98,6 +126,8 @@ class _Worker(asyncio.Protocol):
                     self._cancel(number)
                 case Tripped():
                     self._service.tell_others(frame, self)
+                case Replace(rules=rules):
+                    self._service.replace(rules, self)
                 case Look():
                     task = self._loop.create_task(self._look(frame))
                     self._looks.add(task)
@@ -108,7 +138,7 @@ class _Worker(asyncio.Protocol):
 
         What they asked for counts as spent, since the provider may well have been asked.
         """
-        self._workers.discard(self)
+        self._service.forget(self)
         for task in (*self._waiting.values(), *self._looks):
             task.cancel()
         for held in self._held.values():

@@ -1,8 +1,9 @@
 """A rule made ready: what would otherwise be worked out for each call, and how it has decided."""
 
 from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 
-from aibridge.domain.rule import Mode, Rule
+from aibridge.domain.rule import Mode, Rule, Subject
 from aibridge.limits.estimate import Measure, Tariff
 from aibridge.limits.explain import policy_of
 from aibridge.limits.matching import matching
@@ -13,7 +14,7 @@ WAIT_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Line:
-    """The rule at place `index`, and what became of the calls that fell under it since the start.
+    """The rule of number `index`, and what became of the calls that fell under it since it has been there.
 
     `waits` are how many waits there were for each of `WAIT_BOUNDS` and beyond, `waited` is the sum of their seconds.
     """
@@ -25,6 +26,14 @@ class Line:
 
     def __init__(self, index: int, rule: Rule, tariff: Tariff) -> None:
         self.index = index
+        self.change(rule, tariff)
+        self.admitted = self.refused = self.shadow_refused = self.queued = 0
+        self.in_progress = self.waiting = 0  # admitted and not closed; in its queue
+        self.waits = [0] * (len(WAIT_BOUNDS) + 1)
+        self.waited = 0.0
+
+    def change(self, rule: Rule, tariff: Tariff) -> None:
+        """Be this rule from now on. What became of calls stays so."""
         self.rule = rule
         self.key = key_of(rule)
         self.provider = matching([rule.provider])
@@ -32,11 +41,7 @@ class Line:
         self.policy = policy_of(rule)
         self.measure: Measure | None = tariff.measure(rule.unit) if rule.weighed else None
         self.enforced = rule.mode is Mode.ENFORCE
-        self.queues = rule.held and rule.queue_timeout > 0.0
-        self.admitted = self.refused = self.shadow_refused = self.queued = 0
-        self.in_progress = self.waiting = 0  # admitted and not closed; in its queue
-        self.waits = [0] * (len(WAIT_BOUNDS) + 1)
-        self.waited = 0.0
+        self.queues = rule.queues
 
     def count_wait(self, seconds: float) -> None:
         """Count a call that stood in a queue, if this rule has one."""
@@ -51,3 +56,26 @@ class Line:
             return 0.0
         rule = self.rule
         return min(cost, rule.burst or rule.amount) * rule.window / rule.amount
+
+
+def renewed(before: Mapping[int, Line], rules: Mapping[int, Rule], tariff: Tariff) -> dict[int, Line]:
+    """A line for each of these rules, by their numbers: the one that was there before, if there was one."""
+    lines = {}
+    for number, rule in rules.items():
+        line = lines[number] = before.get(number) or Line(number, rule, tariff)
+        if line.rule != rule:
+            line.change(rule, tariff)
+    return lines
+
+
+def house_and_wings(lines: Iterable[Line]) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """The rules over everyone that can be full: those for all providers, and those for some.
+
+    The first are looked at before the caller is known.
+    """
+    held = [line for line in lines if line.enforced and line.rule.held and line.rule.subject is Subject.EVERYONE]
+    held = [line for line in held if line.rule.model == "*" and line.rule.organization is None]
+    return (
+        tuple(line for line in held if line.rule.provider == "*"),
+        tuple(line for line in held if line.rule.provider != "*"),
+    )

@@ -1,7 +1,7 @@
 """Counts in this process: exact, synchronous at heart, and fair to those who wait."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from time import monotonic
 
@@ -29,24 +29,43 @@ class Memory:
     ) -> None:
         self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self._clock = clock
-        self._counters = [(Permits if rule.held else Spent)(rule, most_keys) for rule in rules]
-        self._plain = not any(rule.weighed or rule.mode is Mode.SHADOW for rule in rules)
+        self._most_keys = most_keys
+        self._counters: dict[int, Permits | Spent] = {}
         self._numbers = count(1)
         self._taken: dict[int, tuple[float, list[_Thing]]] = {}  # when, and in the order of asks
         self._queues = Queues(clock, self._give_up)
+        self.replace(dict(enumerate(rules)))
+
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Count for these rules from now on; see `Counts`."""
+        before, now = self._counters, self._clock()
+        self._counters = {number: self._counter(before.get(number), rule, now) for number, rule in rules.items()}
+        self._plain = not any(rule.weighed or rule.mode is Mode.SHADOW for rule in rules.values())
+        same = {number: rule for number, rule in rules.items() if self._counters[number] is before.get(number)}
+        left = self._queues.outdated(same, now)
+        for limiter in self._queues.limiters():  # an amount may be larger now
+            self._hand_on(limiter, now)
+        for waiter in left:
+            self._ask_again(waiter, now, anew=True)
 
     def try_take(self, asks: tuple[Ask, ...], now: float) -> Held | Refusal:
         """Take all that is asked for, or nothing, without waiting.
 
         A cost above what its rule can ever admit at once is taken as that, and `settle` charges the rest.
         """
-        decided = self._decide(asks, now)
+        try:
+            decided = self._decide(asks, now)
+        except KeyError:  # which costs nothing as long as all rules are known
+            decided = self._decide(self._known(asks), now)
         return decided if isinstance(decided, Held) else self._refusal(decided, now)
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         """Take all or nothing; see `Counts`. Without a `place` it never suspends."""
         now = self._clock()
-        decided = self._decide(asks, now)
+        try:
+            decided = self._decide(asks, now)
+        except KeyError:
+            decided = self._decide(self._known(asks), now)
         if isinstance(decided, Held):
             if place is not None:
                 self._charge(asks, place, now)
@@ -91,7 +110,7 @@ class Memory:
         Where there is a queue, even a full one, nothing is known before it is known whose call it is: a flow that is
         short takes the place of one that is long.
         """
-        counter = self._counters[rule]
+        counter = self._counters.get(rule)
         if not isinstance(counter, Permits) or counter.shadow or counter.queued:
             return None
         limiter = counter.limiters.known(key)
@@ -102,7 +121,7 @@ class Memory:
     async def present(self, most: int) -> list[Present]:
         """The present use of each rule; see `Counts`."""
         found = list[Present]()
-        for number, counter in enumerate(self._counters):
+        for number, counter in [*self._counters.items()]:
             found += await counter.present(number, most, self._clock)
         return found
 
@@ -128,10 +147,21 @@ class Memory:
         for waiter in self._queues.close():
             self._give_up(waiter)
 
+    def _counter(self, before: Permits | Spent | None, rule: Rule, now: float) -> Permits | Spent:
+        """What counts for a rule: what has done so before, if it can."""
+        if before is None or not before.counts_as(rule):
+            return (Permits if rule.held else Spent)(rule, self._most_keys)
+        if before.rule != rule:
+            before.change(rule, now)
+        return before
+
     def _decide(self, asks: tuple[Ask, ...], now: float) -> Held | list[Ask]:
         """Take everything, or nothing and say which of the asks were refused.
 
         The last is told by taking it, once the others would be admitted: nothing can change between.
+
+        Raises:
+            KeyError: about a rule that is not known, before anything is taken.
         """
         counters = self._counters
         enforced, shadowed = (asks, ()) if self._plain else self._sorted(asks)
@@ -156,6 +186,10 @@ class Memory:
         number = next(self._numbers)
         self._taken[number] = now, things
         return Held(number, enforced, over)
+
+    def _known(self, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
+        """Those about rules that there are."""
+        return tuple(ask for ask in asks if ask.rule in self._counters)
 
     def _sorted(self, asks: tuple[Ask, ...]) -> tuple[tuple[Ask, ...], tuple[Ask, ...]]:
         """What may refuse and what is in shadow mode; no cost above what its rule can ever admit."""
@@ -203,7 +237,7 @@ class Memory:
     def _charge(self, asks: tuple[Ask, ...], place: Place, now: float, but: Queue | None = None) -> None:
         """Let the queues of a call that goes know of it, but one that knows: who used less lately goes before it."""
         for ask in asks:
-            counter = self._counters[ask.rule]
+            counter = self._counters.get(ask.rule)
             if isinstance(counter, Permits) and counter.queued:
                 queue = self._queues.known(counter.limiters.get(ask.key, now))
                 if queue is not None and queue is not but:
@@ -220,22 +254,27 @@ class Memory:
         while queue is not None and not limiter.full and (waiter := queue.next(now)) is not None:
             self._ask_again(waiter, now, queue)
 
-    def _ask_again(self, waiter: Waiter, now: float, turn_in: Queue | None = None) -> None:
-        """Answer one that has left its queue. If it had its turn there, it may wait for what else it lacks by now."""
+    def _ask_again(self, waiter: Waiter, now: float, turn_in: Queue | None = None, *, anew: bool = False) -> None:
+        """Answer one that has left its queue. If it had its turn there, it may wait for what else it lacks by now.
+
+        So may one that is asked `anew` because its queue is no more, and then as long as the next one lets it wait.
+        """
         if waiter.answer.done():  # cancelled in this turn of the event loop
             return
         waited = now - waiter.since
-        decided = self._decide(waiter.asks, now)
+        decided = self._decide(self._known(waiter.asks), now)
         if isinstance(decided, Held):
             decided.waited = waited
             self._charge(waiter.asks, waiter.place, now, but=turn_in)
             waiter.answer.set_result(decided)
             return
-        queue = self._queue(decided, now) if turn_in is not None else None
+        queue = self._queue(decided, now) if turn_in is not None or anew else None
         if queue is None:
             waiter.answer.set_result(self._refusal(decided, now, waited))
-        else:
-            self._stand(waiter, queue, now)
+            return
+        if anew:
+            waiter.deadline = waiter.since + self._counters[queue.number].rule.queue_timeout
+        self._stand(waiter, queue, now)
 
     def _give_up(self, waiter: Waiter) -> None:
         self._ask_again(waiter, self._clock())

@@ -1,7 +1,7 @@
 """Those who wait for what is held, and the timers that end their patience."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
@@ -32,6 +32,13 @@ def backlog_of(rule: Rule) -> Backlog[W]:
     return Backlog(rule.queue_size, half_life=min(rule.queue_timeout / 2.0, _LONGEST_HALF_LIFE))
 
 
+def alike(queue: Rule, rule: Rule | None) -> bool:
+    """Whether the queue that was made for a rule serves this one, too: its callers need not be asked anew."""
+    if rule is None or rule.mode is not queue.mode:
+        return False
+    return (rule.queue_timeout, rule.queue_size) == (queue.queue_timeout, queue.queue_size)
+
+
 @dataclass(slots=True, eq=False)
 class Waiter:
     """A call that waits: what it asks for, since when and until when, and where its answer goes.
@@ -55,6 +62,7 @@ class Queue:
 
     def __init__(self, number: int, rule: Rule, clock: Callable[[], float], give_up: Callable[[Waiter], None]) -> None:
         self.number = number
+        self.rule = rule
         self._backlog: Backlog[Waiter] = backlog_of(rule)
         self._clock = clock
         self._give_up = give_up
@@ -108,6 +116,13 @@ class Queue:
             self._timer.cancel()
         return self._expired(inf)
 
+    def dissolve(self, now: float) -> list[Waiter]:
+        """Let nobody wait any longer; who did is returned, in the order of their turns."""
+        turns = []
+        while (waiter := self.next(now)) is not None:
+            turns.append(waiter)
+        return turns + self.close()
+
     def _watch(self, now: float) -> None:
         """Have the timer go off when the next deadline passes, or before."""
         deadline = self._backlog.first_deadline
@@ -153,6 +168,19 @@ class Queues:
                 self._sweep_at = max(_SWEPT_FROM, 2 * len(self._queues))
             queue = self._queues[limiter] = Queue(number, rule, self._clock, self._give_up)
         return queue
+
+    def limiters(self) -> list[ConcurrencyLimiter]:
+        """The limiters that have a queue."""
+        return [*self._queues]
+
+    def outdated(self, rules: Mapping[int, Rule], now: float) -> list[Waiter]:
+        """Forget the queues of all but these rules, or that were made for others; who waited is returned."""
+        left = []
+        for limiter, queue in [*self._queues.items()]:
+            if not alike(queue.rule, rules.get(queue.number)):
+                del self._queues[limiter]
+                left += queue.dissolve(now)
+        return left
 
     def depths(self) -> dict[int, int]:
         """How many wait, by the place of the rule."""

@@ -9,7 +9,7 @@ A cluster of servers that share keys among them is not supported: one primary, w
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby, islice
 from time import monotonic
@@ -19,7 +19,7 @@ from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
 from aibridge.limits.fallback import Kept, Share
 from aibridge.limits.redis_exchange import Exchange
 from aibridge.limits.redis_holds import Holds
-from aibridge.limits.redis_lines import Count, Lines, No, exhausted, queued
+from aibridge.limits.redis_lines import Anew, Count, Lines, No, exhausted
 from aibridge.limits.redis_script import MICROSECONDS, Decision, Word, Words, settled
 from aibridge.limits.redis_server import Server
 from aibridge.overload.outcome import Outcome
@@ -46,10 +46,11 @@ class _Call:
 
 
 class Redis:
-    """A `Counts` of these rules, shared with every replica that uses the same server, prefix and rules.
+    """A `Counts` of these rules, shared with every replica that uses the same server and prefix.
 
-    Made by `connect`. A rule that changes its amount keeps its counts; one with another name, unit or algorithm begins
-    anew.
+    Made by `connect`. Each replica says what it compares with, so that one that has other rules, or learns of a change
+    later, is in nobody's way. A rule that changes its amount keeps its counts; one with another name, unit or
+    algorithm begins anew.
     """
 
     def __init__(  # noqa: PLR0913 - by keyword, and only `connect` calls it
@@ -64,9 +65,10 @@ class Redis:
     ) -> None:
         self._on_trip: Callable[[str, float], None] | None = None
         self._open: dict[str, float] = {}  # when breakers close of which nobody here has heard yet
-        self._rules = tuple(rules)
+        self._rules: Mapping[int, Rule] = dict(enumerate(rules))
         self._clock = clock
-        self._words = Words(rules, prefix)
+        self._prefix = prefix
+        self._words = Words(self._rules, prefix)
         self._replica = secrets.token_hex(8)
         self._numbers = count(1)
         self._closing = False
@@ -142,8 +144,8 @@ class Redis:
             return
         self._exchange.release(held.number, settled(call.words, costs, call.at))
         self._share.settle(call.kept, dict(zip((ask.rule for ask in held.asks), costs, strict=True)), outcome)
-        for ask in held.asks:
-            if self._rules[ask.rule].held:
+        for ask, word in zip(held.asks, call.words, strict=True):
+            if word.held:
                 self._holds.ended(ask.rule, self._clock() - call.since, outcome)
                 self._known_full.pop((ask.rule, ask.key), None)
                 self._lines.stir((ask.rule, ask.key))
@@ -157,9 +159,18 @@ class Redis:
             return None
         return self._refusal(exhausted(self._rules, (rule, key)))
 
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Count for these rules from now on; see `Counts`."""
+        self._rules = rules
+        self._words = Words(rules, self._prefix)
+        self._known_full.clear()
+        self._holds.replace(rules)
+        self._share.replace(rules)
+        self._lines.replace(rules)
+
     async def present(self, most: int) -> list[Present]:
         """The present use, over all replicas, of what this replica took from last; see `Counts`."""
-        counts = list(self._looked_at)
+        counts = [count for count in self._looked_at if count[0] in self._rules]
         used = await self._exchange.read([self._words.read(*count) for count in counts])
         if used is None:
             return await self._share.present(most)
@@ -195,6 +206,13 @@ class Redis:
             said = await self._attempt(asks)
             return self._refusal(said) if isinstance(said, No) else said
         since = self._clock()
+        answer = await self._in_turn(asks, place, since)
+        while isinstance(answer, Anew):
+            answer = await self._in_turn(asks, place, since)
+        return answer
+
+    async def _in_turn(self, asks: tuple[Ask, ...], place: Place, since: float) -> Held | Refusal | Anew | None:
+        """Decide at once, unless somebody waits already; else wait, as one that came at `since`."""
         full = self._lines.busy(asks)
         if full is None:
             said = await self._attempt(asks)
@@ -208,17 +226,28 @@ class Redis:
         return await self._lines.wait(full, asks, place, since)
 
     async def _attempt(self, asks: tuple[Ask, ...]) -> Held | No | None:
-        """What the server says of a call; None if it is away."""
-        number = next(self._numbers)
-        words = self._words.asks(asks, f"{self._replica}:{number}")
-        decision = await self._exchange.decide(words)
-        if decision is None:
-            return None
-        if decision.refused:
-            return self._no(asks, decision)
-        counted = decision.counted(tuple(map(self._words.clamped, asks)))
-        shadows = tuple(asks[place].rule for place in decision.shadows)
-        held = Held(number, counted, shadows)
+        """What the server says of a call; None if it is away.
+
+        A refusal by rules that have changed meanwhile is none: then it is asked again, by those of now.
+        """
+        while True:
+            rules = self._words
+            number = next(self._numbers)
+            lease = f"{self._replica}:{number}"
+            try:
+                words = rules.asks(asks, lease)
+            except KeyError:  # which costs nothing as long as all rules are known
+                asks = rules.known(asks)
+                words = rules.asks(asks, lease)
+            decision = await self._exchange.decide(words)
+            if decision is None:
+                return None
+            if not decision.refused:
+                break
+            if rules is self._words:
+                return self._no(asks, decision)
+        counted = decision.counted(tuple(map(rules.clamped, asks)))
+        held = Held(number, counted, tuple(asks[place].rule for place in decision.shadows))
         self._hold(held, decision.counted(words), decision.at, self._share.keep(counted))
         return held
 
@@ -229,9 +258,10 @@ class Redis:
             return taken
         held, kept = taken
         number = next(self._numbers)
-        words = self._words.asks(held.asks, f"{self._replica}:{number}")
+        counted = self._words.known(held.asks)
+        words = self._words.asks(counted, f"{self._replica}:{number}")
         self._exchange.charge(words)
-        held = Held(number, held.asks, held.shadows, held.waited)
+        held = Held(number, counted, held.shadows, held.waited)
         self._hold(held, words, 0.0, kept)
         return held
 
@@ -252,8 +282,8 @@ class Redis:
         if len(self._known_full) > MOST_LOOKED_AT:
             self._known_full.clear()
         until = self._clock() + _KNOWN_FULL
-        self._known_full.update((full, until) for full in held if not queued(self._rules[full[0]]))
-        may_wait = len(held) == len(refused) and all(queued(self._rules[rule]) for rule, _ in held)
+        self._known_full.update((full, until) for full in held if not self._rules[full[0]].queues)
+        may_wait = len(held) == len(refused) and all(self._rules[rule].queues for rule, _ in held)
         wait = max(wait for _, _, wait in refused) / MICROSECONDS
         return No(first.rule, first.key, used, wait, held, held[0] if may_wait else None)
 

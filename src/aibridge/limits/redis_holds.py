@@ -1,6 +1,6 @@
 """How long calls hold what they hold, as one replica sees it, and what that makes those wait who found nothing left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -39,19 +39,24 @@ class Holds:
     __slots__ = ("_averages", "_promises", "_rules")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = rules
-        self._averages = [0.0] * len(rules)
+        self._rules: Mapping[int, Rule] = dict(enumerate(rules))
+        self._averages: dict[int, float] = {}
         self._promises = Keyed[tuple[int, str], _Promise](_Promise, _Promise.past, MOST_PROMISES)
+
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Know these rules from now on."""
+        self._rules = rules
+        self._averages = {rule: average for rule, average in self._averages.items() if rule in rules}
 
     def ended(self, rule: int, hold: float, outcome: Outcome) -> None:
         """A call held this rule for so many seconds. Only calls that did their work teach anything."""
-        if outcome is not Outcome.IGNORED:
-            average = self._averages[rule]
+        if outcome is not Outcome.IGNORED and rule in self._rules:
+            average = self._averages.get(rule, 0.0)
             self._averages[rule] = average + (hold - average) * _WEIGHT if average else hold
 
     def wait(self, rule: int, key: str, replicas: int, now: float) -> float:
         """About how long until a permit is free for one more of those refused by now, in seconds."""
         promise = self._promises.get((rule, key), now)
-        step = (self._averages[rule] or UNKNOWN) * replicas / self._rules[rule].amount
+        step = self._averages.get(rule, UNKNOWN) * replicas / self._rules[rule].amount
         promise.until = min(max(promise.until, now) + step, now + HORIZON)
         return promise.until - now

@@ -6,15 +6,16 @@ one replica; between replicas, the first of each has the same chance.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from math import inf
 
 import msgspec
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Place, Refusal
-from aibridge.limits.queues import backlog_of
+from aibridge.limits.queues import alike, backlog_of
 from aibridge.overload.backlog import Backlog
 
 TURN = 0.02
@@ -24,7 +25,13 @@ _SWEPT_FROM = 64
 """How many lines there are before it is looked whether some are no longer needed."""
 
 Count = tuple[int, str]
-"""A rule's place and the key of a subject."""
+"""A rule's number and the key of a subject."""
+
+
+class Anew(Enum):
+    """The answer to one that waited in a queue that is no more: the call is to be decided anew."""
+
+    ANEW = 0
 
 
 @dataclass(slots=True)
@@ -43,12 +50,7 @@ class No:
     full: Count | None
 
 
-def queued(rule: Rule) -> bool:
-    """Whether callers can wait for a rule."""
-    return rule.held and rule.queue_timeout > 0.0 and rule.queue_size > 0
-
-
-def exhausted(rules: Sequence[Rule], count: Count) -> No:
+def exhausted(rules: Mapping[int, Rule], count: Count) -> No:
     """That a limit over what is held has nothing left."""
     return No(*count, float(rules[count[0]].amount), 0.0, (count,), None)
 
@@ -61,16 +63,20 @@ class _Waiter:
     place: Place
     since: float
     line: "_Line"
-    answer: asyncio.Future[Held | Refusal | None]
+    answer: asyncio.Future[Held | Refusal | Anew | None]
     timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """One queue, the task that serves it while anybody waits, and the sign that something was given back."""
+    """One queue, the task that serves it while anybody waits, and the sign that something was given back.
+
+    `first` is the one whose turn it is, who stands no longer in the backlog.
+    """
 
     count: Count
     backlog: Backlog[_Waiter]
+    first: _Waiter | None = None
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     serving: asyncio.Task[None] | None = None
 
@@ -91,7 +97,7 @@ class Lines:
         give_back: Callable[[Held], None],
         refuse: Callable[[No], Refusal],
     ) -> None:
-        self._rules = rules
+        self._rules: Mapping[int, Rule] = dict(enumerate(rules))
         self._clock = clock
         self._attempt = attempt
         self._give_back = give_back
@@ -126,9 +132,22 @@ class Lines:
         if line is not None:
             line.stirred.set()
 
-    async def wait(self, count: Count, asks: tuple[Ask, ...], place: Place, since: float) -> Held | Refusal | None:
+    def replace(self, rules: Mapping[int, Rule]) -> None:
+        """Know these rules from now on. Who waits for one that is gone, or has another queue, is to ask anew."""
+        before, self._rules = self._rules, rules
+        for count, line in [*self._lines.items()]:
+            line.stirred.set()  # an amount may be larger now
+            if not alike(before[count[0]], rules.get(count[0])):
+                del self._lines[count]
+                for waiter in (line.first, *line.backlog.expire(inf)):
+                    if waiter is not None and not waiter.answer.done():
+                        waiter.answer.set_result(Anew.ANEW)
+
+    async def wait(
+        self, count: Count, asks: tuple[Ask, ...], place: Place, since: float
+    ) -> Held | Refusal | Anew | None:
         """Wait for this limit, and for others that turn out to be full meanwhile. None if there is nobody to ask."""
-        answer: asyncio.Future[Held | Refusal | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Held | Refusal | Anew | None] = asyncio.get_running_loop().create_future()
         waiter = _Waiter(asks, place, since, self._open(count), answer)
         self._stand(waiter)
         try:
@@ -193,13 +212,14 @@ class Lines:
         """Call up one after another while anybody waits."""
         try:
             while (waiter := line.backlog.next(self._clock())) is not None:
+                line.first = waiter
                 try:
                     await self._call_up(line, waiter)
                 except asyncio.CancelledError:
                     self._give_up(waiter)
                     raise
         finally:
-            line.serving = None
+            line.serving = line.first = None
 
     async def _call_up(self, line: _Line, waiter: _Waiter) -> None:
         """Try for the first in the line until it has an answer, leaves, or lacks something else."""
@@ -226,9 +246,9 @@ class Lines:
                 timer.cancel()
 
     def _give_up(self, waiter: _Waiter) -> None:
-        self._refused(waiter, exhausted(self._rules, waiter.line.count))
+        if not waiter.answer.done():
+            self._refused(waiter, exhausted(self._rules, waiter.line.count))
 
     def _refused(self, waiter: _Waiter, no: No) -> None:
-        if not waiter.answer.done():
-            waited = self._clock() - waiter.since
-            waiter.answer.set_result(msgspec.structs.replace(self._refuse(no), waited=waited))
+        waited = self._clock() - waiter.since
+        waiter.answer.set_result(msgspec.structs.replace(self._refuse(no), waited=waited))

@@ -4,14 +4,14 @@ Redis and Valkey take a script and MessagePack without further modules, so a req
 argument, one reply, and one round trip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from aibridge.domain.rule import Mode, Rule, Unit
+from aibridge.domain.rule import Mode, Rule
 from aibridge.limits.counts import Ask
 from aibridge.overload.rate import PLACES
 
@@ -129,26 +129,34 @@ def decode(reply: bytes) -> Answer:
 
 
 class Words:
-    """How the rules are told to the script.
+    """How the rules, by their numbers, are told to the script.
 
     The keys of everything begin with the prefix as a hash tag. They name the rule and what decides how its state is
-    read (unit and algorithm) but not its numbers: while replicas are restarted with another amount they share the
-    count, and each compares it with the amount it knows.
+    read (unit and algorithm) but not its numbers: while replicas have learnt of another amount, or not yet, they share
+    the count, and each compares it with the amount it knows.
     """
 
     __slots__ = ("_rules", "prefix")
 
-    def __init__(self, rules: Sequence[Rule], prefix: str) -> None:
+    def __init__(self, rules: Mapping[int, Rule], prefix: str) -> None:
         self.prefix = f"{{{prefix}}}:"
-        self._rules = tuple((self._told(rule), float(rule.burst or rule.amount)) for rule in rules)
+        self._rules = {number: (self._told(rule), float(rule.burst or rule.amount)) for number, rule in rules.items()}
 
     def _told(self, rule: Rule) -> Word:
         kind, a, b, c = _limit(rule)
         key = f"{self.prefix}{rule.unit}:{_NAMES[kind]}:{rule.name}:"
         return Word(kind, key, 1.0, rule.mode is Mode.SHADOW, a, b, c)
 
+    def known(self, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
+        """Those about rules that there are."""
+        return tuple(ask for ask in asks if ask.rule in self._rules)
+
     def asks(self, asks: tuple[Ask, ...], lease: str) -> tuple[Word, ...]:
-        """What a call asks for; `lease` is the name of what it will hold. A cost above the burst is clamped to it."""
+        """What a call asks for; `lease` is the name of what it will hold. A cost above the burst is clamped to it.
+
+        Raises:
+            KeyError: about a rule that is not known.
+        """
         words = []
         for ask in asks:
             told, burst = self._rules[ask.rule]
@@ -191,7 +199,7 @@ def _limit(rule: Rule) -> tuple[int, float, float, float]:
     if rule.held:
         return _HELD, float(rule.amount), 0.0, 0.0
     length = rule.window * MICROSECONDS
-    if rule.unit is Unit.REQUESTS and rule.burst is None:
+    if rule.exact:
         size = -(-rule.amount // PLACES)
         return _WINDOW, float(rule.amount // size), float(size), length
     return _GCRA, float(rule.burst or rule.amount), rule.amount / length, 0.0

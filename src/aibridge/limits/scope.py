@@ -1,4 +1,4 @@
-"""For whom a rule counts: the key under which a call is counted, and the name to tell people."""
+"""For whom a rule counts: the key under which a call is counted, the name to tell people, and where it waits."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,8 +7,13 @@ import msgspec
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.rule import Rule, Subject
+from aibridge.limits.counts import Place
+from aibridge.limits.estimate import Size, expected
 from aibridge.limits.matching import REMEMBERED, matching, within
 from aibridge.overload.caller import address_group
+
+_TOKENS_LIKE_A_CALL = 1000.0
+"""Where calls wait, one that may use more tokens than this counts for as many calls as it has thousands of them."""
 
 _group = lru_cache(REMEMBERED)(address_group)
 
@@ -33,6 +38,19 @@ Key = Callable[[Caller], str | None]
 
 def key_of(rule: Rule) -> Key:
     """How a rule tells callers apart."""
+    key = _by_subject(rule)
+    organization = rule.organization
+    if organization is None:
+        return key
+
+    def within_it(caller: Caller) -> str | None:
+        actor = caller.actor
+        return None if actor is None or actor.organization_id != organization else key(caller)
+
+    return within_it
+
+
+def _by_subject(rule: Rule) -> Key:
     match rule.subject:
         case Subject.EVERYONE:
             return lambda _: ""
@@ -78,3 +96,15 @@ def name_of(rule: Rule, caller: Caller) -> str:
             return actor.token_id
         case _:
             return ""
+
+
+def place_of(caller: Caller, size: Size | None) -> Place:
+    """Where a call waits: by actor, and by address where it has none."""
+    weight = 1.0
+    if size is not None:
+        usage = expected(size)
+        weight = max(1.0, (usage.input_tokens + usage.output_tokens) / _TOKENS_LIKE_A_CALL)
+    actor = caller.actor
+    if actor is None:
+        return Place(caller.address, "", weight, caller.batch)
+    return Place(actor.id, actor.organization_id, weight, caller.batch)

@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import yaml
 
 from aibridge.domain.price import Price
@@ -24,7 +25,7 @@ from aibridge.options_sources import did_you_mean, document, pairs, quoted
 KEYS = ("limits", "prices")
 """The keys of the file that are read here."""
 RULE_FIELDS = (
-    *("name", "subject", "only", "provider", "model"),
+    *("name", "subject", "only", "organization", "provider", "model"),
     *("unit", "amount", "window", "burst", "queue", "mode"),
 )
 PRICE_FIELDS = ("model", "input", "output", "cache_read", "cache_write")
@@ -33,6 +34,7 @@ _MOST_COUNTED = 10**12
 _MOST_DOLLARS = 10**6
 _MOST_QUEUED = 10**6
 _QUEUE_SIZE = 1000
+_NANO = -9
 _LONGEST_QUEUE = "10m"
 _SHORTEST_WINDOW = "100ms"
 _LONGEST_WINDOW = "366d"
@@ -81,6 +83,44 @@ def written_in(path: Path, root: yaml.Node | None) -> Written:
     return Written(tuple(rules.values()), prices)
 
 
+def checked(rule: Rule) -> Rule:
+    """A rule that comes from elsewhere than a file, if a file could have it: read again as it would be written there.
+
+    Of which organization it is, and whether there are prices for it, is not asked.
+
+    Raises:
+        EntryError: it cannot be a rule.
+    """
+    (node,) = yaml.compose_all(yaml.safe_dump(_spelt(rule)), yaml.SafeLoader)
+    read = _rule(Entry(Path("limit"), node, "limit", RULE_FIELDS))
+    return msgspec.structs.replace(read, organization=rule.organization)
+
+
+def _spelt(rule: Rule) -> dict[str, object]:
+    """What a file says of a rule."""
+    amounts = {field: amount for field in ("amount", "burst") if (amount := getattr(rule, field)) is not None}
+    if rule.unit is Unit.COST:
+        amounts = {field: f"{Decimal(amount).scaleb(_NANO):f}" for field, amount in amounts.items()}
+    fields = {
+        "name": rule.name,
+        "unit": rule.unit.value,
+        "subject": rule.subject.value,
+        "provider": rule.provider,
+        "model": rule.model,
+        "mode": rule.mode.value,
+        **{field: str(amount) for field, amount in amounts.items()},
+    }
+    if rule.window or not rule.held:
+        fields["window"] = _plain(rule.window)
+    queue = {"timeout": _plain(rule.queue_timeout), "size": str(rule.queue_size)}
+    queues = rule.queue_timeout or rule.queue_size
+    return fields | ({"only": list(rule.only)} if rule.only else {}) | ({"queue": queue} if queues else {})
+
+
+def _plain(seconds: float) -> str:
+    return f"{Decimal(repr(seconds)):f}"
+
+
 def _rule(entry: Entry) -> Rule:
     unit = entry.required("unit", _one_of(Unit))
     subject = entry.optional("subject", _one_of(Subject), Subject.EVERYONE)
@@ -94,6 +134,7 @@ def _rule(entry: Entry) -> Rule:
         burst=_burst(entry, unit, amount),
         subject=subject,
         only=_only(entry, subject),
+        organization=entry.optional("organization", _ORGANIZATION, None),
         provider=entry.optional("provider", _PATTERN, "*"),
         model=entry.optional("model", _PATTERN, "*"),
         mode=entry.optional("mode", _one_of(Mode), Mode.ENFORCE),
@@ -200,6 +241,7 @@ _QUEUE_TIMEOUT = Form(
 )
 _QUEUED = Form(f"a whole number from 1 to {_MOST_QUEUED:_}", _bounded(_whole, 1, _MOST_QUEUED))
 _PATTERN = Form(f"1 to {_LONGEST_PATTERN} characters, * for any text and ? for any one of them", _pattern)
+_ORGANIZATION = Form(f"the id of an organization, 1 to {_LONGEST_PATTERN} characters", _pattern)
 _NETWORK = Form(
     "networks such as 10.0.0.0/8 or fd00::/48, with no bits set beyond the prefix", lambda text: str(ip_network(text))
 )

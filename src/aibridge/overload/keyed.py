@@ -1,6 +1,6 @@
 """One value per key, for keys that strangers may invent: never more than a maximum, and nobody forgiven by eviction."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -45,6 +45,11 @@ class Keyed(Generic[K, V]):
     def keys(self) -> list[K]:
         """The keys that have a place now."""
         return list(self._keys)
+
+    def values(self) -> Iterator[V]:
+        """Every value there is, also that of the keys without a place."""
+        yield from self._values.values()
+        yield self._overflow
 
     def __len__(self) -> int:
         return len(self._values)

@@ -9,6 +9,7 @@ import functools
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from math import inf, nextafter
 from typing import Protocol
 
@@ -170,6 +171,29 @@ class ExactWindow:
         else:
             burst.room = 1  # the newest is the oldest: the next call stands in its place
 
+    def resize(self, now: float, limit: int, window: float) -> None:
+        """Allow `limit` calls in `window` seconds from `now` on.
+
+        Calls that were counted leave when they would have left. Where calls share places, and another number of them
+        does from now on, none is let go for that: what was one place counts for as many as it may need.
+        """
+        before, self._rule = self._rule, _rule(limit, window, self._rule.name)
+        if now >= self._newest:
+            self._burst = None
+        burst, group = self._burst, self._rule.group
+        if burst is None:
+            return
+        calls = before.group - burst.room  # in the newest group
+        left = [*burst.expiries[burst.oldest :], *burst.expiries[: burst.oldest]][burst.gone(now) :]
+        together = max(1, group // before.group)  # old groups that fit into a new one, and leave with the last of them
+        ends = chain(
+            repeat(self._newest, max(0, -(-calls // group) - 1)),
+            (end for end in left[::-1][::together] for _ in range(-(-before.group // group))),
+        )
+        kept = array("d", islice(ends, self._rule.groups - 1))
+        kept.reverse()
+        self._burst = _Burst(kept, 0, -calls % group if calls else group)
+
     def idle(self, now: float) -> bool:
         """Whether every call has left the window."""
         return now >= self._newest
@@ -240,6 +264,13 @@ class Gcra:
             self._since = now
             self._spent = 0.0
         self._spent = max(0.0, self._spent + difference)
+
+    def retune(self, now: float, rate: float, burst: float) -> None:
+        """Refill at `rate` and bear `burst` from `now` on. What is spent by now stays so."""
+        self._spent = max(0.0, self.used(now))
+        self._since = max(now, self._since)
+        self.rate = rate
+        self.burst = burst
 
     def idle(self, now: float) -> bool:
         """Whether the whole burst may be spent again."""

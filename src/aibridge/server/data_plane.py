@@ -8,7 +8,8 @@ from random import random
 from time import monotonic, time
 
 from aibridge.domain.errors import RateLimited
-from aibridge.domain.provider import Origin, Provider, ProviderKind
+from aibridge.domain.provider import Provider, ProviderKind
+from aibridge.domain.rule import Rule
 from aibridge.domain.snapshot import Snapshot
 from aibridge.gateway.admit import admit, capacity, pace
 from aibridge.gateway.body import body, content
@@ -17,13 +18,12 @@ from aibridge.gateway.guard import guard
 from aibridge.gateway.guards import Guards
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.identify import identify
-from aibridge.gateway.pipeline import pipelines
-from aibridge.gateway.pool import Pool
+from aibridge.gateway.pipeline import Pipelines, pipelines
+from aibridge.gateway.pools import Pools
 from aibridge.gateway.protocol import Gateway
 from aibridge.gateway.record import record
 from aibridge.gateway.relay import relay
 from aibridge.gateway.retry import Retries, retry
-from aibridge.gateway.routes import Routes
 from aibridge.gateway.upstream import Deadlines
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
@@ -31,7 +31,7 @@ from aibridge.limits.counts import Counts
 from aibridge.limits.engine import Limits
 from aibridge.limits.explain import CONCURRENCY
 from aibridge.limits.line import WAIT_BOUNDS
-from aibridge.limits.rules import rules_of
+from aibridge.limits.rules import OwnRules, rules_of
 from aibridge.options import Settings
 from aibridge.overload.caller import TrustedProxies, address_group
 from aibridge.overload.keyed import Keyed
@@ -39,6 +39,7 @@ from aibridge.overload.outcome import Rejection
 from aibridge.overload.rate import ExactWindow, RateLimiter
 from aibridge.server.overload import Breakers, guards_of, retries_of
 from aibridge.server.shipping import Shipping
+from aibridge.server.upstreams import Upstreams
 from aibridge.telemetry import Gauge, Telemetry
 from aibridge.telemetry_overload import show_breakers, show_limits, show_upstreams
 
@@ -58,10 +59,13 @@ class DataPlane:
         self.draining = False
         self.telemetry: Telemetry
         self.gateway: Gateway
+        self.ways: Pipelines
+        self.own_rules: OwnRules
         self.limits: Limits
         self.guards: Guards | None
         self.retries: Retries | None
-        self.pools: dict[Origin, Pool] = {}
+        self.pools: Pools
+        self.upstreams: Upstreams
         self.strangers = _keyed(STRANGERS_LIMIT, "address")
 
     def stranger(self, peer: str, headers: Headers) -> Rejection | None:
@@ -82,28 +86,48 @@ class DataPlane:
             await asyncio.wait(calls, timeout=1.0)
             await asyncio.sleep(0)  # the turn in which they are written down and told
 
+    def apply_providers(self, providers: Sequence[Provider]) -> None:
+        """Serve these providers of the database from the next call on, besides those of the options, which come first.
+
+        Calls in progress stay with what they found. What is as before is cheap, so this may be told of every snapshot.
+        """
+        if self.upstreams.apply(providers):
+            self.gateway.routes = self.upstreams.routes
+
+    def apply_rules(self, rules: Sequence[Rule]) -> None:
+        """Go by these rules of the database from the next call on, besides those of the options, which come first.
+
+        What is as before is cheap, so this may be told of every snapshot.
+        """
+        self.limits.replace(self.own_rules.beside(rules))
+        self.gateway.interception = self.ways.weighed if self.limits.needs_body else self.ways.interception
+
     def close(self) -> None:
         """Close the connections to the providers."""
-        for pool in self.pools.values():
-            pool.close()
+        self.pools.close()
 
 
 def configured(settings: Settings) -> list[Provider]:
-    """The providers that the settings name. None, when there is neither a key nor a base URL of one's own."""
+    """The providers that the settings name. None, when there is neither a key nor a base URL of one's own.
+
+    They may be anywhere: who starts the server may reach all that it can reach anyway.
+    """
     named = ("openai_key", "anthropic_key", "openai_base_url", "anthropic_base_url")
     if all(settings.sources[name] == "default" for name in named):
         return []
     return [
-        Provider.at("openai", ProviderKind.OPENAI, settings.openai_base_url, settings.openai_key),
-        Provider.at("anthropic", ProviderKind.ANTHROPIC, settings.anthropic_base_url, settings.anthropic_key),
+        Provider.at("openai", ProviderKind.OPENAI, settings.openai_base_url, settings.openai_key, internal=True),
+        Provider.at(
+            "anthropic", ProviderKind.ANTHROPIC, settings.anthropic_base_url, settings.anthropic_key, internal=True
+        ),
     ]
 
 
 def demonstration(url: str) -> list[Provider]:
     """The providers of a gateway that has none: both are the demo provider at `url`."""
     return [
-        Provider.at("openai", ProviderKind.OPENAI, f"{url}/v1", "demo"),
-        Provider.at("anthropic", ProviderKind.ANTHROPIC, url, "demo"),
+        Provider.at("openai", ProviderKind.OPENAI, f"{url}/v1", "demo", internal=True),
+        Provider.at("anthropic", ProviderKind.ANTHROPIC, url, "demo", internal=True),
     ]
 
 
@@ -115,15 +139,18 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
     used: MutableMapping[str, int],
     turn: Turn,
     counts: Counts,
+    stand_in: bool = False,
 ) -> DataPlane:
     """Build the data plane.
 
     `used` learns when tokens are used, in UTC microseconds; `turn` takes the records; `counts` counts for the rules
-    that the settings come to (`limits.rules.rules_of`).
+    that the settings come to (`limits.rules.rules_of`). With `stand_in`, the providers are the demo's, which give way
+    to any of the database.
     """
     plane = DataPlane()
     names = [provider.name for provider in providers]
-    plane.limits = limits = Limits(rules_of(settings), counts, settings.prices)
+    plane.own_rules = OwnRules(rules_of(settings))
+    plane.limits = limits = Limits(plane.own_rules.rules, counts, settings.prices)
     plane.guards = guards_of(settings, names, counts.tripped)
     if plane.guards is not None:
         counts.on_trip = plane.guards.heard
@@ -135,12 +162,17 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
         idle=settings.idle_timeout,
         total=settings.total_timeout,
     )
-    origins = {provider.origin for provider in providers}
-    maximum = max(
-        64, (_raised_file_limit() - _RESERVED_FILES) // (2 * len(origins) or 1)
-    )  # each call has a client's too
-    plane.pools = {origin: Pool(origin, deadlines, maximum=maximum) for origin in origins}
-    handlers = pipelines(
+    connections = (_raised_file_limit() - _RESERVED_FILES) // 2  # each call has a client's too
+    plane.pools = Pools(deadlines, connections=connections)
+    plane.upstreams = Upstreams(
+        providers,
+        stand_in=stand_in,
+        enabled=settings.enabled,
+        pools=plane.pools,
+        guards=plane.guards,
+        retries=plane.retries,
+    )
+    plane.ways = ways = pipelines(
         drain=drain(lambda: plane.draining),
         capacity=capacity(limits),
         identify=identify(
@@ -158,14 +190,13 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
         record=record(turn, telemetry, clock=monotonic, wall_clock=time),
         retry=retry(retries, most=settings.max_retries, clock=monotonic, luck=random) if retries is not None else None,
         guard=guard(plane.guards, monotonic) if plane.guards is not None else None,
-        relay=relay(plane.pools, total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
-        limits_need_body=limits.needs_body,
+        relay=relay(total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
         limit_pass_through=settings.limit_passthrough,
     )
     plane.gateway = Gateway(
-        routes=Routes(providers if settings.enabled else ()),
-        interception=handlers.interception,
-        pass_through=handlers.pass_through,
+        routes=plane.upstreams.routes,
+        interception=ways.weighed if limits.needs_body else ways.interception,
+        pass_through=ways.pass_through,
         telemetry=telemetry,
         maximum_body=settings.max_body_size,
         address_of=_address_of(settings),
@@ -226,11 +257,7 @@ def _gauges(plane: DataPlane) -> list[Gauge]:
             name="upstream_connections",
             text="Connections to providers.",
             labels=("upstream", "state"),
-            read=lambda: [
-                ((str(origin), state), number)
-                for origin, pool in pools.items()
-                for state, number in (("idle", pool.idle), ("busy", pool.open - pool.idle))
-            ],
+            read=pools.connections,
         ),
     ]
 

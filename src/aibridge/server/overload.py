@@ -1,13 +1,13 @@
 """The overload engine, put together from the settings, and as the control plane shows it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
 
 from aibridge.control.dependencies import BreakerPresent, LimitPresent, SubjectPresent
-from aibridge.domain.rule import Rule
 from aibridge.gateway.guards import Guards
 from aibridge.gateway.retry import Retries
 from aibridge.limits.counts import Counts
+from aibridge.limits.engine import Limits
 from aibridge.options import Settings
 from aibridge.overload.adaptive import AdaptiveRule
 from aibridge.overload.breaker import BreakerRule
@@ -31,7 +31,7 @@ def retries_of(settings: Settings, providers: Iterable[str]) -> Retries | None:
     """The retry budget of each provider; None when nothing is tried again."""
     if not settings.max_retries:
         return None
-    return Retries({provider: RetryBudget(settings.retry_budget / _PERCENT) for provider in providers})
+    return Retries(providers, lambda: RetryBudget(settings.retry_budget / _PERCENT))
 
 
 def _breaker_rule(settings: Settings) -> BreakerRule:
@@ -97,21 +97,20 @@ class Breakers:
         self._guards.reset(name)
 
 
-def limits_present(
-    rules: Sequence[Rule], counts: Counts, decided: Callable[[], Mapping[tuple[str, str, str], int]]
-) -> Callable[[], Awaitable[list[LimitPresent]]]:
-    """How the rules stand: what the control plane asks for. `decided` is by rule, kind of subject and outcome."""
+def limits_present(limits: Limits, counts: Counts) -> Callable[[], Awaitable[list[LimitPresent]]]:
+    """How the rules in force stand, which `counts` counts for: what the control plane asks for."""
 
     async def present() -> list[LimitPresent]:
-        subjects: list[list[SubjectPresent]] = [[] for _ in rules]
+        subjects: dict[int, list[SubjectPresent]] = {}
         for one in await counts.present(MOST_SHOWN):
-            subjects[one.rule].append(SubjectPresent(key=one.key, used=one.used))
-        decisions: dict[str, dict[str, int]] = {rule.name: {} for rule in rules}
-        for (name, _, outcome), number in decided().items():
-            decisions[name][outcome] = decisions[name].get(outcome, 0) + number
-        return [
-            LimitPresent(rule=rule, subjects=subjects[place], decisions=decisions[rule.name])
-            for place, rule in enumerate(rules)
+            subjects.setdefault(one.rule, []).append(SubjectPresent(key=one.key, used=one.used))
+        decisions: dict[str, dict[str, int]] = {}
+        for (name, _, outcome), number in limits.decisions.items():
+            by_outcome = decisions.setdefault(name, {})
+            by_outcome[outcome] = by_outcome.get(outcome, 0) + number
+        return [  # the rules of now, whatever was counted for a moment ago
+            LimitPresent(rule=rule, subjects=subjects.get(number, []), decisions=decisions[rule.name])
+            for number, rule in limits.numbers.items()
         ]
 
     return present

@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import uvicorn
@@ -23,6 +23,7 @@ from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
 from aibridge.limits.counts import Counts
+from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.server import data_plane, overload
 from aibridge.server.data_plane import DataPlane
@@ -31,12 +32,19 @@ from aibridge.server.listeners import CannotStart, metrics_server
 from aibridge.server.opening import calm_collector
 from aibridge.server.serving import Server, Worker
 from aibridge.server.world import World
+from aibridge.store import sealing
 from aibridge.store.database import Database
+from aibridge.store.sealing import Keyring
+
+if TYPE_CHECKING:
+    from aibridge.control.oidc import OpenIDConnect
 
 REFRESH_EVERY: Final = 0.5
 """Seconds between two looks at whether tokens have changed: a revoked one is refused within this and a moment."""
 NOTE_USES_EVERY: Final = 60.0
 """Seconds between two notes of when tokens were last used."""
+TIDY_EVERY: Final = 3600.0
+"""Seconds between two looks for what is long over."""
 CLOSE_AT_STOP: Final = 5
 """Seconds that the control plane's answers may take at the end."""
 
@@ -93,16 +101,26 @@ async def prepared(
         journal, shipping = await rooms.enter_async_context(
             ledger(post.journal, settings.database, patience=post.patience)
         )
-        world = World(database)
+        keyring = sealing.keyring(settings.encryption_keys, settings.data_dir)
+        world = World(database, keyring, session_duration=settings.session_duration)
         await rooms.enter_async_context(_repeated(REFRESH_EVERY, world.refresh))
         rooms.push_async_callback(world.note_uses)
         await rooms.enter_async_context(_repeated(NOTE_USES_EVERY, world.note_uses))
+        await rooms.enter_async_context(_repeated(TIDY_EVERY, world.tidy))
         turn = Turn(journal, asyncio.get_running_loop().call_soon)
         rooms.callback(turn.close)
         plane = data_plane.build(
-            settings, providers, snapshot=lambda: world.snapshot, used=world.used, turn=turn, counts=post.counts
+            settings,
+            providers,
+            snapshot=lambda: world.snapshot,
+            used=world.used,
+            turn=turn,
+            counts=post.counts,
+            stand_in=not data_plane.configured(settings),
         )
         rooms.callback(plane.close)
+        world.follow(lambda snapshot: plane.apply_rules(snapshot.rules))
+        world.follow(lambda snapshot: plane.apply_providers(snapshot.providers))
         plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipping)
 
         metrics = post.metrics or _alone(plane)
@@ -114,8 +132,15 @@ async def prepared(
                 metrics=metrics if post.metrics_door is None else None,
                 clock=time,
                 external_url=lambda: post.url,
-                limits=overload.limits_present(plane.limits.rules, post.counts, lambda: plane.limits.decisions),
+                limits=overload.limits_present(plane.limits, post.counts),
                 breakers=overload.Breakers(plane.guards),
+                settings=settings,
+                keyring=keyring,
+                configured_providers=data_plane.configured(settings),
+                configured_rules=rules_of(settings),
+                refresh=world.refresh,
+                address_of=plane.gateway.address_of,
+                oidc=await _sign_in_elsewhere(settings, keyring, rooms),
                 used=lambda token_id: world.used.__setitem__(token_id, int(time() * 1e6)),
                 stranger=plane.stranger,
             )
@@ -138,6 +163,18 @@ async def prepared(
         _load(config)
         kind = Worker if post.worker else Server
         yield Process(kind(config, plane, journal, drain_timeout=settings.drain_timeout), world, plane)
+
+
+async def _sign_in_elsewhere(
+    settings: Settings, keyring: Keyring, rooms: contextlib.AsyncExitStack
+) -> "OpenIDConnect | None":
+    """Signing in by OpenID Connect, where the options name a provider; its client is closed with the rooms."""
+    if settings.oidc_issuer_url is None:
+        return None
+    from aibridge.control import oidc, oidc_departure  # noqa: PLC0415 (only who asks for it shall wait for it)
+
+    client = await rooms.enter_async_context(oidc.http_client())
+    return oidc.OpenIDConnect(settings, client, time, keyring.derived(oidc_departure.PURPOSE))
 
 
 def _alone(plane: DataPlane) -> Callable[[], Awaitable[bytes]]:

@@ -17,6 +17,7 @@ from aibridge.server.opening import counted, demo_provider, first_words, guard_a
 from aibridge.server.process import Post, prepared
 from aibridge.server.supervisor import supervise
 from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
+from aibridge.store.sealing import SealingError
 
 
 def run(settings: Settings) -> int:
@@ -39,7 +40,7 @@ def run(settings: Settings) -> int:
                 uvloop.run(supervise(settings, providers, database))
             else:
                 uvloop.run(_serve(settings, providers, database, listener(settings.http_address)))
-    except (CannotStart, DatabaseUnavailable, JournalLocked, OSError) as problem:
+    except (CannotStart, DatabaseUnavailable, JournalLocked, SealingError, OSError) as problem:
         return _cannot(problem, code=1)
     return 0
 

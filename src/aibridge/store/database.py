@@ -1,35 +1,25 @@
-"""One database: how it is opened, and the two kinds of transaction there are.
+"""One database: how it is opened, and the kinds of transaction there are. What engines do differently is theirs.
 
-SQLite as it should be for a server: WAL (readers and the writer do not wait for each other), `synchronous=FULL` (what
-is committed survives the power: the journal forgets what it has shipped), a busy timeout, foreign keys.
-See https://sqlite.org/wal.html and https://sqlite.org/pragma.html.
+`sqlite` and `postgresql` each see to it that what is promised here holds: see `transaction`.
 """
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError, ProgrammingError
+from sqlalchemy import Connection, Dialect, Engine, Table
+from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from aibridge.store import schema, upgrades
+from aibridge.store import founding, postgresql, schema, sqlite
+from aibridge.store.transaction import Home, Kind, engine_of
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another's write, or for a free connection, before a database counts as unavailable."""
 
-_WRITES = "aibridge_writes"
-_PRAGMAS = (
-    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-)
+FORMS = f"supported are {sqlite.FORM} and {postgresql.FORM}"
+"""What is said of a URL that is neither."""
 
 
 class DatabaseUnavailable(Exception):  # noqa: N818 - a state of the world, in the words of `domain.errors`
@@ -46,42 +36,48 @@ class Database:
     Make one with `open`, and `close` it at the end.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._engine = home.engine
+        self._engines: dict[Kind, Engine] = {kind: engine_of(home, kind) for kind in Kind}
 
     @classmethod
-    def open(cls, url: str) -> "Database":
+    def open(cls, url: str, *, prepare: bool = True) -> "Database":
         """Open the database at `url`, creating file and schema where they are absent, upgrading a schema that is old.
 
         A new file is readable by its owner alone, and so is its directory if that is new, too. Processes that open one
-        new database at once take turns.
+        new database at once take turns. With `prepare=False`, a database is opened as it is, whatever its schema.
 
         Raises:
-            ValueError: the URL is not of the form `sqlite:///path`.
+            ValueError: the URL is none of `FORMS`, or what it needs is not installed.
             DatabaseTooNew: the schema is newer than this program.
-            DatabaseUnavailable: the file cannot be opened, or is no database.
+            DatabaseUnavailable: the file cannot be opened or is no database, or the server is not to be reached.
         """
-        path = _file_of(url)
+        database = cls(_home(url))
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _turn(path.with_name(path.name + ".lock")):
-                with contextlib.suppress(FileExistsError):
-                    os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-                database = cls(_engine(path))
-                try:
+            if prepare:
+                with database.turn():
                     database._prepare()
-                except BaseException:
-                    database.close()
-                    raise
-        except OSError as error:
-            raise DatabaseUnavailable(f"cannot open the database {path}: {error.strerror}") from error
+            else:
+                with _openable(database._home):
+                    database._home.require()
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @property
     def dialect(self) -> Dialect:
         """How statements are spelt here."""
         return self._engine.dialect
+
+    def insert(self, table: Table) -> Insert:
+        """An insertion that knows what to do on a conflict. Each engine has its own, with the same methods."""
+        return self._home.insert(table)
+
+    def __str__(self) -> str:
+        """Where it is, without a password."""
+        return str(self._home)
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -94,85 +90,105 @@ class Database:
         Raises:
             DatabaseUnavailable: the database cannot be used now.
         """
-        with _translated(), self._engine.begin() as connection:
+        with _translated(), self._engines[Kind.READING].begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may write: committed at the end, rolled back on an exception.
 
-        It is the only writer from its first statement on, so what it has read is still so when it writes.
+        It is the only writer from its first statement on, so what it has read is still so when it writes. Only what
+        `appending` adds may be new.
 
         Raises:
             DatabaseUnavailable: the database cannot be used now.
         """
-        with _translated(), self._writer.begin() as connection:
+        with _translated(), self._engines[Kind.WRITING].begin() as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def appending(self) -> Iterator[Connection]:
+        """A transaction for the ledger's records, which need not wait for `writing` where the engine allows it.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be used now.
+        """
+        with _translated(), self._engines[Kind.APPENDING].begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[Connection]:
+        """A `writing` that changes the schema or replaces everything: it may last, and waits as long as it must.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be used now, or refuses the change.
+        """
+        try:
+            with _translated(), self._engines[Kind.PREPARING].begin() as connection:
+                yield connection
+        except DBAPIError as error:  # a right that is missing, or what somebody else has put there
+            raise _unavailable(error) from error
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let one process in at a time, to open a database or to change its schema; a file is made if it is absent.
+
+        Raises:
+            DatabaseUnavailable: the file cannot be opened.
+        """
+        with contextlib.ExitStack() as stack:
+            with _openable(self._home):
+                stack.enter_context(self._home.turn())
+            yield
+
+    def revision(self) -> str | None:
+        """The revision of the schema that the database has; None when it is empty.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be used now.
+        """
+        try:
+            with self.reading() as connection:
+                return founding.revision(connection)
+        except DBAPIError as error:  # what may not be read
+            raise _unavailable(error) from error
+
     def _prepare(self) -> None:
-        with self.writing() as connection:
-            if not inspect(connection).has_table(schema.facts.name):
-                schema.metadata.create_all(connection)
-                connection.execute(
-                    schema.facts.insert(),
-                    [{"name": "schema_version", "value": schema.VERSION}, {"name": "changes", "value": 0}],
-                )
-            query = schema.facts.select().where(schema.facts.c.name == "schema_version")
-            version = connection.execute(query).one().value
-            if version > schema.VERSION:
+        if self.revision() == schema.REVISION:
+            return
+        with self.preparing() as connection:
+            found = founding.revision(connection)
+            if found is None:
+                founding.found(connection)
+            elif not found.isdecimal() or int(found) > int(schema.REVISION):
                 raise DatabaseTooNew(
-                    f"the database has schema version {version}, this program knows versions up to {schema.VERSION}: "
+                    f"the database has schema revision {found}, this program knows revisions up to {schema.REVISION}: "
                     "run the newer aibridge, or point this one at another database"
                 )
-            upgrades.upgrade(connection, version)
+            elif found != schema.REVISION:
+                from aibridge.store import migrations  # noqa: PLC0415 - Alembic, which takes 0.3 s and is seldom needed
+
+                migrations.move(connection, schema.REVISION)
 
 
-def _file_of(url: str) -> Path:
-    expected = "supported is sqlite:///path/to/file"
+def _home(url: str) -> Home:
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError(f"the database URL is not one: {expected}") from None
-    if parsed.drivername != "sqlite":
-        raise ValueError(f"a database of the kind {parsed.drivername!r} is not supported: {expected}")
-    if not parsed.database or parsed.database == ":memory:" or parsed.host or parsed.query:
-        raise ValueError(f"the database URL must name a file and nothing else: {expected}")
-    return Path(parsed.database)
+    except (ArgumentError, ValueError):  # the latter of a port that is no number; the texts of both may show a password
+        raise ValueError(f"the database URL is not one: {FORMS}") from None
+    if parsed.drivername == "sqlite":
+        return sqlite.File(parsed, BUSY_TIMEOUT)
+    if parsed.drivername in postgresql.NAMES:
+        return postgresql.Server(parsed, BUSY_TIMEOUT)
+    raise ValueError(f"a database of the kind {parsed.drivername!r} is not supported: {FORMS}")
 
 
 @contextlib.contextmanager
-def _turn(lock: Path) -> Iterator[None]:
-    """Let one process in at a time.
-
-    Two connections that switch a new file to WAL at once fail with "database is locked", busy timeout or not (seen with
-    SQLite 3.40). The lock is a file of its own: closing a database file releases the locks SQLite holds on it.
-    """
-    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+def _openable(home: Home) -> Iterator[None]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _engine(path: Path) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)), pool_timeout=BUSY_TIMEOUT)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # Said outright: the driver begins only before it writes, so reads would each see another moment. And IMMEDIATE,
-        # since a transaction that reads and then writes fails at once, without waiting, when another wrote in between.
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+    except OSError as error:
+        raise DatabaseUnavailable(f"cannot open the database {home}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -183,5 +199,13 @@ def _translated() -> Iterator[None]:
     except (IntegrityError, ProgrammingError, DataError):
         raise
     except (DatabaseError, PoolTimeout) as error:
-        cause = error.orig if isinstance(error, DatabaseError) else error
-        raise DatabaseUnavailable(f"the database cannot be used now: {cause}") from error
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _unavailable(error) from error
+        raise
+
+
+def _unavailable(error: DBAPIError | PoolTimeout) -> DatabaseUnavailable:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return DatabaseUnavailable(f"the database cannot be used now: {' '.join(str(cause).split())}")

@@ -12,21 +12,23 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 from aibridge.domain.interception import Ending, Interception, Status, interception_id
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.store import schema
-from aibridge.store.database import Database
 
 _INTERCEPTIONS = schema.interceptions.c
 _USAGES = schema.token_usages.c
 _USERS = schema.users.c
+_TOKENS = schema.tokens.c
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which interceptions to list, and which page of them. Absent conditions do not count; bounds are included.
 
-    `visible_to` is the id of the actor whose interceptions alone may be seen. `initiator` is an id or a username; one
+    `visible_to` is the id of the actor whose interceptions alone may be seen, besides those of tokens of
+    `visible_organizations`; None for all. `initiator` is an id or a username; one
     that nobody has matches nothing. `after_id` is the last id of the page before; `offset` is for those who must jump.
     """
 
     visible_to: str | None = None
+    visible_organizations: tuple[str, ...] = ()
     initiator: str | None = None
     provider: str | None = None
     model: str | None = None
@@ -53,12 +55,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     records: list[Record]
 
 
-def page(database: Database, query: Query) -> Page:
+def page(connection: Connection, query: Query) -> Page:
     """List interceptions. Count and records are of the same moment.
 
     Raises:
         LookupError: `after_id` names no interception that may be seen.
-        DatabaseUnavailable: the database cannot be used now.
     """
     matching = list(_conditions(query))
     rows = (
@@ -71,11 +72,10 @@ def page(database: Database, query: Query) -> Page:
         .limit(query.limit)
         .offset(query.offset)
     )
-    with database.reading() as connection:
-        count = connection.execute(select(func.count()).select_from(schema.interceptions).where(*matching)).scalar_one()
-        if query.after_id is not None:
-            rows = rows.where(_after(connection, query.after_id, query.visible_to))
-        records = [_record(row) for row in connection.execute(rows).mappings()]
+    count = connection.execute(select(func.count()).select_from(schema.interceptions).where(*matching)).scalar_one()
+    if query.after_id is not None:
+        rows = rows.where(_after(connection, query))
+    records = [_record(row) for row in connection.execute(rows).mappings()]
     return Page(count=count, records=records)
 
 
@@ -85,8 +85,9 @@ def earliest_id(instant: int) -> str:
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
-    if query.visible_to is not None:
-        yield _INTERCEPTIONS.actor_id == query.visible_to
+    visible = _visible(query)
+    if visible is not None:
+        yield visible
     if query.initiator is not None:
         # A scalar, so that the index over actors still gives the rows in order.
         whose = or_(_USERS.id == query.initiator, _USERS.username == query.initiator)
@@ -106,14 +107,25 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
         yield _INTERCEPTIONS.started_at <= query.started_before
 
 
-def _after(connection: Connection, after_id: str, visible_to: str | None) -> ColumnElement[bool]:
+def _visible(query: Query) -> ColumnElement[bool] | None:
+    if query.visible_to is None:
+        return None
+    own = _INTERCEPTIONS.actor_id == query.visible_to
+    if not query.visible_organizations:
+        return own
+    # A call is of its token's organization. The ledger does not repeat it: tokens' rows stay.
+    theirs = select(_TOKENS.id).where(_TOKENS.organization_id.in_(query.visible_organizations))
+    return or_(own, _INTERCEPTIONS.token_id.in_(theirs))
+
+
+def _after(connection: Connection, query: Query) -> ColumnElement[bool]:
     """The rows after a given one. One that may not be seen is as if it were not there."""
-    last = select(_INTERCEPTIONS.id).where(_INTERCEPTIONS.id == after_id)
-    if visible_to is not None:
-        last = last.where(_INTERCEPTIONS.actor_id == visible_to)
+    last, visible = select(_INTERCEPTIONS.id).where(_INTERCEPTIONS.id == query.after_id), _visible(query)
+    if visible is not None:
+        last = last.where(visible)
     if connection.execute(last).scalar_one_or_none() is None:
-        raise LookupError(f"there is no interception {after_id!r}")
-    return _INTERCEPTIONS.id < after_id
+        raise LookupError(f"there is no interception {query.after_id!r}")
+    return _INTERCEPTIONS.id < query.after_id
 
 
 def _record(row: RowMapping) -> Record:

@@ -13,9 +13,6 @@ from typing import TypeVar
 import msgspec
 from sqlalchemy import Connection, Dialect, Text, UpdateBase, and_, bindparam, exists, func, literal_column, select
 
-# The construct of the same name in SQLAlchemy's PostgreSQL dialect has the same methods.
-from sqlalchemy.dialects.sqlite import insert
-
 from aibridge.domain.interception import Ending, Interception
 from aibridge.domain.usage import Usage
 from aibridge.store import schema
@@ -44,23 +41,8 @@ def _given(name: str) -> object:
     return bindparam(name)
 
 
-_START = insert(schema.interceptions).values({name: _given(name) for name in _STARTING}).on_conflict_do_nothing()
 _OPEN = and_(_INTERCEPTIONS.id == bindparam("interception_id"), _INTERCEPTIONS.ended_at.is_(None))
 _END = schema.interceptions.update().where(_OPEN).values({name: _given(name) for name in _ENDING})
-_BOTH = insert(schema.interceptions).values({name: _given(name) for name in (*_STARTING, *_ENDING)})
-_BOTH = _BOTH.on_conflict_do_update(
-    index_elements=[_INTERCEPTIONS.id],
-    set_={name: _BOTH.excluded[name] for name in _ENDING},
-    where=_INTERCEPTIONS.ended_at.is_(None),
-)
-_USE = insert(schema.token_usages).values({name: bindparam(name) for name in _USING}).on_conflict_do_nothing()
-_USE_IF_OPEN = (
-    insert(schema.token_usages)
-    .from_select(
-        _USING, select(*(bindparam(each.name, type_=each.type) for each in _USAGES)).where(exists().where(_OPEN))
-    )
-    .on_conflict_do_nothing()
-)
 
 
 class _NotNew(Exception):  # noqa: N818 - no error, but a turn
@@ -90,11 +72,24 @@ class LedgerSink:
     def __init__(self, database: Database) -> None:
         self.unmatched = 0
         self._database = database
-        self._start = _Bulk(_START, database.dialect, _STARTING)
-        self._end = _Bulk(_END, database.dialect, (*_ENDING, "interception_id"))
-        self._both = _Bulk(_BOTH, database.dialect, (*_STARTING, *_ENDING))
-        self._use = _Bulk(_USE, database.dialect, _USING)
-        self._use_if_open = _Bulk(_USE_IF_OPEN, database.dialect, (*_USING, "interception_id"))
+        dialect = database.dialect
+        start = database.insert(schema.interceptions).values({name: _given(name) for name in _STARTING})
+        both = database.insert(schema.interceptions).values({name: _given(name) for name in (*_STARTING, *_ENDING)})
+        ended = both.on_conflict_do_update(
+            index_elements=[_INTERCEPTIONS.id],
+            set_={name: both.excluded[name] for name in _ENDING},
+            where=_INTERCEPTIONS.ended_at.is_(None),
+        )
+        use = database.insert(schema.token_usages)
+        used = select(*(bindparam(each.name, type_=each.type) for each in _USAGES)).where(exists().where(_OPEN))
+        self._start = _Bulk(start.on_conflict_do_nothing(), dialect, _STARTING)
+        self._end = _Bulk(_END, dialect, (*_ENDING, "interception_id"))
+        self._both = _Bulk(ended, dialect, (*_STARTING, *_ENDING))
+        use_each = use.values({name: bindparam(name) for name in _USING})
+        self._use = _Bulk(use_each.on_conflict_do_nothing(), dialect, _USING)
+        self._use_if_open = _Bulk(
+            use.from_select(_USING, used).on_conflict_do_nothing(), dialect, (*_USING, "interception_id")
+        )
 
     def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> None:
         """Write a batch in one transaction: all of it, or nothing when this raises.
@@ -108,10 +103,10 @@ class LedgerSink:
         starts = _first_of_each(started)
         endings = _first_of_each(ended)
         try:
-            with self._database.writing() as connection:
+            with self._database.appending() as connection:
                 self._write_new(connection, starts, endings)
         except _NotNew:
-            with self._database.writing() as connection:
+            with self._database.appending() as connection:
                 unmatched = self._write_any(connection, starts, endings)
             self.unmatched += len(unmatched)
             for interception_id in unmatched:
@@ -137,13 +132,15 @@ class LedgerSink:
     ) -> list[str]:
         """Write what is new of a batch; answer which endings have no start.
 
-        Only what is about to be ended gets its usage: the first ending counts as a whole.
+        Only what is about to be ended gets its usage: the first ending counts as a whole. Rows are locked before, since
+        another process may be at the same batch.
         """
         self._start.run(connection, [_start(start) for start in starts.values()])
+        unmatched = list(_unknown(connection, list(endings)))
         used = [(*_use(ending, usage), ending.id) for ending in endings.values() if (usage := ending.usage)]
         self._use_if_open.run(connection, used)
         self._end.run(connection, [(*_end(ending), ending.id) for ending in endings.values()])
-        return list(_unknown(connection, list(endings)))
+        return unmatched
 
 
 def _first_of_each(records: Iterable[_Record]) -> dict[str, _Record]:
@@ -192,7 +189,9 @@ def _use(ending: Ending, usage: Usage) -> tuple[object, ...]:
 
 
 def _unknown(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
+    """Which of the ids are not in the database. Of the others, the rows are locked where there are locks of rows."""
     for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
         asked = ids[start : start + _LOOKED_UP_AT_ONCE]
-        known = set(connection.execute(select(_INTERCEPTIONS.id).where(_INTERCEPTIONS.id.in_(asked))).scalars())
+        query = select(_INTERCEPTIONS.id).where(_INTERCEPTIONS.id.in_(asked)).order_by(_INTERCEPTIONS.id)
+        known = set(connection.execute(query.with_for_update()).scalars())
         yield from (interception_id for interception_id in asked if interception_id not in known)

@@ -1,26 +1,57 @@
-"""Tokens at rest, and the snapshot of those in force. Instants are UTC microseconds."""
+"""Tokens at rest: made, found, listed and taken out of force. Instants are UTC microseconds.
 
-import secrets
-from collections.abc import Sequence
+A token's row stays when it is out of force, since records of calls name it. What is in force is in `snapshot`.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select
 
-from aibridge.domain import token
-from aibridge.domain.actor import Actor
+from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.priority import Priority
-from aibridge.domain.snapshot import Snapshot
-from aibridge.domain.token import KnownToken, MintedToken
-from aibridge.store import changes, schema, users
+from aibridge.domain.roles import OWNER
+from aibridge.domain.scope import EVERYTHING, Scope, narrower
+from aibridge.domain.token import MintedToken, TokenKind
+from aibridge.store import changes, names, schema, users
 from aibridge.store.changes import version
+from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
+from aibridge.store.paging import Paging, counted, paged
+from aibridge.store.sessions import sweep
+from aibridge.store.snapshot import snapshot
+from aibridge.store.token_rotation import check_expiry, rotate
+from aibridge.store.token_rows import StoredToken, insert, one, scope_of, selected, stored, written
 
-__all__ = ["StoredToken", "create", "first_owner", "listing", "mark_used", "revoke", "snapshot", "version"]
+__all__ = [
+    "Page",
+    "Query",
+    "StoredToken",
+    "create",
+    "first_owner",
+    "listing",
+    "mark_used",
+    "mint",
+    "named",
+    "one",
+    "page",
+    "revoke",
+    "revoke_all",
+    "rotate",
+    "scope_of",
+    "snapshot",
+    "sweep",
+    "version",
+]
 
+LONGEST_NAME = 64
+"""Characters of a name."""
 USE_RESOLUTION = 60_000_000
 """A token's last use is kept to this many microseconds: fine enough for people, coarse enough for the database."""
 
 _TOKENS = schema.tokens.c
+_MEMBERS = schema.organization_members.c
 _MARK_USED = (
     schema.tokens.update()
     .where(
@@ -31,90 +62,130 @@ _MARK_USED = (
 )
 
 
-class StoredToken(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a token, its secret and its digest excepted."""
+class Query(Paging, frozen=True, kw_only=True):
+    """Which tokens to list; absent conditions do not count.
 
-    id: str
-    user_id: str
-    username: str
-    name: str
-    last_four: str
-    created_at: int
-    expires_at: int | None
-    last_used_at: int | None
-    revoked_at: int | None
-    priority: Priority
+    `organization_ids` are those whose tokens may be seen. Those that are expired or revoked at `now` are left out,
+    unless `include_expired`.
+    """
+
+    now: int
+    user_id: str | None = None
+    organization_ids: frozenset[uuid.UUID] | None = None
+    kind: TokenKind | None = None
+    include_expired: bool = False
 
 
-def create(  # noqa: PLR0913 (what a token is, each by name)
-    database: Database,
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the tokens that match, the newest first, and how many match in all."""
+
+    tokens: tuple[StoredToken, ...]
+    count: int
+
+
+def mint(  # noqa: PLR0913 (what a token is, each by name)
+    connection: Connection,
     *,
     user_id: str,
+    organization_id: uuid.UUID,
     name: str,
+    kind: TokenKind = TokenKind.TOKEN,
+    scopes: tuple[str, ...] | None = None,
+    only: tuple[str, ...] | None = None,
+    parent: Scope,
+    parent_id: str | None = None,
+    created_by: str | None = None,
     now: int,
     expires_at: int | None = None,
     priority: Priority = Priority.INTERACTIVE,
 ) -> MintedToken:
-    """Mint a token for a user. Its text is in the answer and nowhere else.
+    """Make a token. Its text is in the answer and nowhere else.
+
+    `parent` is the scope of the token that it is made with; `domain.scope.EVERYTHING` where somebody signs in, or sits
+    at the machine. No token makes one that may do more than it may itself.
 
     Raises:
         LookupError: there is no such user.
-        DatabaseUnavailable: the database cannot be used now.
+        Invalid: the user is no member of the organization; the scope is none, or wider than the parent's; the name is
+            empty, too long or not printable; the expiry is not after now.
+        Conflict: a token of that user that is in force has the name.
     """
-    with database.writing() as connection:
-        if connection.execute(select(schema.users.c.id).where(schema.users.c.id == user_id)).first() is None:
-            raise LookupError(f"there is no user {user_id!r}")
-        row = {"user_id": user_id, "name": name, "created_at": now, "expires_at": expires_at, "priority": priority}
-        return _insert(connection, row)
+    check_expiry(expires_at, now)
+    _check_scope(parent, scope_of(scopes, only))
+    _check_membership(connection, user_id, organization_id)
+    if kind is TokenKind.TOKEN:
+        _check_name(connection, user_id, name, now)
+    row: dict[str, object] = {
+        "user_id": user_id,
+        "organization_id": str(organization_id),
+        "kind": kind.value,
+        "name": name,
+        "scopes": written(scopes),
+        "only": written(only),
+        "parent_id": parent_id,
+        "created_by": created_by,
+        "created_at": now,
+        "expires_at": expires_at,
+        "priority": priority.value,
+    }
+    return insert(connection, row)
 
 
-def first_owner(database: Database, *, username: str, token_name: str, now: int) -> MintedToken | None:
-    """In a database without users, add an owner and a token for it; otherwise do nothing and answer None.
-
-    Of several processes that start at once on a new database, one gets the token.
+def named(connection: Connection, user_id: str, name: str) -> StoredToken:
+    """A user's newest token of that name that is neither revoked nor replaced: if one is in force, it is this.
 
     Raises:
-        ValueError: the name is not a username.
-        DatabaseUnavailable: the database cannot be used now.
+        LookupError: there is none.
     """
-    with database.writing() as connection:
-        if connection.execute(select(schema.users.c.id).limit(1)).first() is not None:
-            return None
-        owner = users.insert(connection, username=username, is_owner=True, now=now)
-        return _insert(connection, {"user_id": owner.id, "name": token_name, "created_at": now})
+    mine = and_(_TOKENS.user_id == user_id, _TOKENS.name == name, _TOKENS.kind == TokenKind.TOKEN.value)
+    present = and_(_TOKENS.revoked_at.is_(None), _TOKENS.replaced_by.is_(None))
+    asked = selected().where(mine, present).limit(1)
+    row = connection.execute(asked).mappings().one_or_none() if names.can_be_kept(name) else None
+    if row is None:
+        raise LookupError(f"there is no token of the name {name!r}")
+    return stored(row)
 
 
-def listing(database: Database, *, user_id: str | None = None) -> list[StoredToken]:
-    """All tokens, or one user's, revoked and expired ones included, the newest first.
+def page(connection: Connection, query: Query) -> Page:
+    """List tokens, the newest first.
 
     Raises:
-        DatabaseUnavailable: the database cannot be used now.
+        LookupError: `after_id` names no token.
     """
-    columns = [
-        schema.users.c.username if name == "username" else _TOKENS[name] for name in StoredToken.__struct_fields__
-    ]
-    query = select(*columns).join_from(schema.tokens, schema.users).order_by(_TOKENS.created_at.desc(), _TOKENS.id)
-    if user_id is not None:
-        query = query.where(_TOKENS.user_id == user_id)
-    with database.reading() as connection:
-        rows = connection.execute(query).mappings()
-        return [StoredToken(**{**row, "priority": Priority(row["priority"])}) for row in rows]
+    matching = selected().where(*_conditions(query))
+    asked = paged(matching, query)
+    if query.after_id is not None:
+        after = one(connection, query.after_id)
+        older = _TOKENS.created_at < after.created_at
+        asked = asked.where(or_(older, and_(_TOKENS.created_at == after.created_at, _TOKENS.id > after.id)))
+    rows = connection.execute(asked).mappings()
+    return Page(tokens=tuple(map(stored, rows)), count=counted(connection, matching))
 
 
-def revoke(database: Database, token_id: str, *, now: int) -> None:
+def revoke(connection: Connection, token_id: str, now: int) -> None:
     """Take a token out of force, for good. A token that already is keeps the instant of its first revocation.
 
     Raises:
         LookupError: there is no token of that id.
-        DatabaseUnavailable: the database cannot be used now.
     """
-    with database.writing() as connection:
-        row = connection.execute(select(_TOKENS.revoked_at).where(_TOKENS.id == token_id)).one_or_none()
-        if row is None:
-            raise LookupError(f"there is no token {token_id!r}")
-        if row.revoked_at is None:
-            connection.execute(schema.tokens.update().where(_TOKENS.id == token_id).values(revoked_at=now))
-            changes.note(connection)
+    if one(connection, token_id).revoked_at is None:
+        connection.execute(schema.tokens.update().where(_TOKENS.id == token_id).values(revoked_at=now))
+        changes.note(connection)
+
+
+def revoke_all(
+    connection: Connection, user_id: str, *, kind: TokenKind | None = None, except_id: str | None = None, now: int
+) -> int:
+    """Take all tokens of a user out of force, or all of one kind, save the one of that id; answers how many."""
+    theirs = schema.tokens.update().where(_TOKENS.user_id == user_id, _TOKENS.revoked_at.is_(None))
+    if kind is not None:
+        theirs = theirs.where(_TOKENS.kind == kind.value)
+    if except_id is not None:
+        theirs = theirs.where(_TOKENS.id != except_id)
+    revoked = connection.execute(theirs.values(revoked_at=now)).rowcount
+    if revoked:
+        changes.note(connection)
+    return revoked
 
 
 def mark_used(database: Database, uses: Sequence[tuple[str, int]]) -> None:
@@ -131,49 +202,111 @@ def mark_used(database: Database, uses: Sequence[tuple[str, int]]) -> None:
             connection.execute(_MARK_USED, rows)
 
 
-def snapshot(database: Database) -> Snapshot:
-    """All that the data plane needs to know of who may call. To learn when to take another, see `version`.
+def first_owner(database: Database, *, username: str, token_name: str, now: int) -> MintedToken | None:
+    """In a database without users, add an owner and a token for it; otherwise do nothing and answer None.
+
+    Of several processes that start at once on a new database, one gets the token.
+
+    Raises:
+        ValueError: the name is not a username.
+        DatabaseUnavailable: the database cannot be used now.
+    """
+    with database.writing() as connection:
+        if connection.execute(select(schema.users.c.id).limit(1)).first() is not None:
+            return None
+        owner = users.insert(connection, username=username, roles=(OWNER.identifier,), now=now)
+        return mint(
+            connection,
+            user_id=owner.id,
+            organization_id=DEFAULT_ORGANIZATION,
+            name=token_name,
+            parent=EVERYTHING,
+            now=now,
+        )
+
+
+def create(  # noqa: PLR0913 (what a token is, each by name)
+    database: Database,
+    *,
+    user_id: str,
+    name: str,
+    now: int,
+    expires_at: int | None = None,
+    priority: Priority = Priority.INTERACTIVE,
+) -> MintedToken:
+    """Make a token without bounds, in the built-in organization, in a transaction of its own.
+
+    Raises:
+        LookupError: there is no such user.
+        DatabaseUnavailable: the database cannot be used now.
+    """
+    with database.writing() as connection:
+        _check_user(connection, user_id)
+        row = {
+            "user_id": user_id,
+            "organization_id": str(DEFAULT_ORGANIZATION),
+            "kind": TokenKind.TOKEN.value,
+            "name": name,
+            "created_at": now,
+            "expires_at": expires_at,
+            "priority": priority.value,
+        }
+        return insert(connection, row)
+
+
+def listing(database: Database, *, user_id: str | None = None) -> list[StoredToken]:
+    """All tokens, or one user's, revoked and expired ones included, the newest first.
 
     Raises:
         DatabaseUnavailable: the database cannot be used now.
     """
-    query = (
-        select(
-            _TOKENS.id,
-            _TOKENS.digest,
-            _TOKENS.expires_at,
-            _TOKENS.priority,
-            _TOKENS.user_id,
-            schema.users.c.username,
-            schema.users.c.is_owner,
-        )
-        .join_from(schema.tokens, schema.users)
-        .where(_TOKENS.revoked_at.is_(None))
-    )
+    asked = selected() if user_id is None else selected().where(_TOKENS.user_id == user_id)
     with database.reading() as connection:
-        rows = connection.execute(query).all()
-    return Snapshot(
-        tokens={
-            row.id: KnownToken(
-                digest=row.digest,
-                actor=Actor(
-                    id=row.user_id,
-                    username=row.username,
-                    token_id=row.id,
-                    is_owner=bool(row.is_owner),
-                    priority=Priority(row.priority),
-                ),
-                expires_at=None if row.expires_at is None else row.expires_at / 1e6,
-            )
-            for row in rows
-        }
+        return list(map(stored, connection.execute(asked).mappings()))
+
+
+def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
+    if query.user_id is not None:
+        yield _TOKENS.user_id == query.user_id
+    if query.organization_ids is not None:
+        yield _TOKENS.organization_id.in_([str(each) for each in query.organization_ids])
+    if query.kind is not None:
+        yield _TOKENS.kind == query.kind.value
+    if not query.include_expired:
+        yield _in_force(query.now)
+
+
+def _in_force(now: int) -> ColumnElement[bool]:
+    return and_(_TOKENS.revoked_at.is_(None), or_(_TOKENS.expires_at.is_(None), _TOKENS.expires_at > now))
+
+
+def _check_scope(parent: Scope, child: Scope) -> None:
+    if not narrower(parent, child):
+        field = "only" if child.allowed <= parent.allowed else "scopes"
+        raise Invalid(field, "the token would be for more than the token that it is made with")
+
+
+def _check_user(connection: Connection, user_id: str) -> None:
+    present = select(schema.users.c.id).where(schema.users.c.id == user_id, schema.users.c.deleted_at.is_(None))
+    if connection.execute(present).first() is None:
+        raise LookupError(f"there is no user {user_id!r}")
+
+
+def _check_membership(connection: Connection, user_id: str, organization_id: uuid.UUID) -> None:
+    _check_user(connection, user_id)
+    member = select(_MEMBERS.user_id).where(
+        _MEMBERS.user_id == user_id, _MEMBERS.organization_id == str(organization_id)
     )
+    if connection.execute(member).first() is None:
+        raise Invalid("organization_id", f"the user is no member of the organization {organization_id}")
 
 
-def _insert(connection: Connection, row: dict[str, object]) -> MintedToken:
-    """Mint a token and keep it: `row` is what is not the token itself."""
-    minted = token.mint(secrets.randbelow)
-    ours = {"id": minted.id, "digest": minted.digest, "last_four": minted.last_four}
-    connection.execute(schema.tokens.insert(), ours | row)
-    changes.note(connection)
-    return minted
+def _check_name(connection: Connection, user_id: str, name: str, now: int) -> None:
+    if not name.strip():
+        raise Invalid("name", "a token needs a name")
+    names.check_text("name", name, LONGEST_NAME)
+    mine = select(_TOKENS.id).where(_TOKENS.user_id == user_id, _TOKENS.name == name, _in_force(now))
+    # One that is replaced has left its name to the other.
+    held = mine.where(_TOKENS.kind == TokenKind.TOKEN.value, _TOKENS.replaced_by.is_(None))
+    if connection.execute(held).first() is not None:
+        raise Conflict("name", f"a token of the name {name!r} is in force: revoke it first, or rotate it")

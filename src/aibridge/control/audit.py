@@ -1,0 +1,96 @@
+"""The audit log, to read, to take away and to check."""
+
+import csv
+import io
+import uuid
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from aibridge.contract.audit import AuditLog, AuditLogsQuery, AuditLogsResponse, AuditVerification
+from aibridge.control.ask import Ask, Handler
+from aibridge.control.errors import NotFound
+from aibridge.control.instants import instant, microseconds
+from aibridge.control.paging import cursor, paged
+from aibridge.domain.permission import Resource
+from aibridge.store import audit as stored
+
+_Ask = Ask[Any, Any]
+MOST_LINES = 100_000
+
+
+def _list(ask: Ask[AuditLogsQuery, None], connection: Connection) -> AuditLogsResponse:
+    with cursor():
+        page = stored.page(connection, _query(ask))
+    return AuditLogsResponse(audit_logs=[_view(entry) for entry in page.entries], count=page.count)
+
+
+def _csv(ask: Ask[AuditLogsQuery, None], connection: Connection) -> Response:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    names = AuditLog.__struct_fields__
+    writer.writerow(names)
+    for entry in islice(stored.rows(connection, _query(ask)), MOST_LINES):
+        row = msgspec.to_builtins(_view(entry))
+        writer.writerow([_cell(row[name]) for name in names])
+    headers = {"cache-control": "no-store", "content-disposition": 'attachment; filename="audit.csv"'}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+
+def _verify(_: _Ask, connection: Connection) -> AuditVerification:
+    found = stored.verify(connection)
+    return AuditVerification(count=found.count, valid=found.broken_at is None, broken_at=found.broken_at)
+
+
+def _query(ask: Ask[AuditLogsQuery, None]) -> stored.Query:
+    asked, sight = ask.query, ask.sight(Resource.AUDIT_LOG)
+    visible: frozenset[uuid.UUID] | None = None if sight.everything else sight.organizations
+    if asked.organization_id is not None:
+        if visible is not None and asked.organization_id not in visible:
+            raise NotFound
+        visible = frozenset((asked.organization_id,))
+    return stored.Query(
+        actor=asked.actor,
+        action=asked.action,
+        resource=asked.resource,
+        resource_id=asked.resource_id,
+        organization_ids=visible,
+        date_from=None if asked.date_from is None else microseconds(asked.date_from),
+        date_to=None if asked.date_to is None else microseconds(asked.date_to),
+        **paged(asked),
+    )
+
+
+def _view(entry: stored.Entry) -> AuditLog:
+    return AuditLog(
+        number=entry.number,
+        time=instant(entry.at),
+        actor_id=entry.actor_id,
+        actor_name=entry.actor_name,
+        token_id=entry.token_id,
+        action=entry.action,
+        resource=entry.resource,
+        resource_id=entry.resource_id,
+        resource_name=entry.resource_name,
+        organization_id=entry.organization_id,
+        before=entry.before,
+        after=entry.after,
+        address=entry.address,
+        user_agent=entry.user_agent,
+        digest=entry.digest,
+    )
+
+
+def _cell(value: object) -> str:
+    """A value in one cell. What a spreadsheet would take for a formula is marked as text (OWASP, CSV injection)."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+HANDLERS: Mapping[str, Handler] = {"audit_logs": _list, "audit_csv": _csv, "audit_verification": _verify}

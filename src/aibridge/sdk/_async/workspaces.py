@@ -1,0 +1,17 @@
+"""What somebody has used of what they may use."""
+
+from aibridge.contract.workspaces import AIBudget, WorkspaceQuota
+from aibridge.sdk._async.transport import AsyncTransport
+from aibridge.sdk._request import at
+
+
+class AsyncWorkspaces(AsyncTransport):
+    """What somebody has used of what they may use."""
+
+    async def workspace_quota(self, user: str) -> WorkspaceQuota:
+        """Show a user's workspace quota: there is none."""
+        return await self.request("GET", at("/api/v2/workspace-quota/{user}", user=user), response=WorkspaceQuota)
+
+    async def user_ai_budgets(self, user: str) -> list[AIBudget]:
+        """List the limits in money that count for this user alone, and what is spent of them."""
+        return await self.request("GET", at("/api/v2/users/{user}/ai/budgets", user=user), response=list[AIBudget])
