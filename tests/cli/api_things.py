@@ -100,9 +100,9 @@ def group(name: str = "night-shift", group_id: str = "aaaaaaaa-2222-4333-8444-55
     )
 
 
-def token(token_id: str = "0123456789", name: str = "laptop") -> APIKey:
+def token(key: str = "0123456789", name: str = "laptop") -> APIKey:
     return APIKey(
-        id=token_id,
+        id=key,
         user_id="id-of-ada",
         username="ada",
         organization_id=DEFAULT_ORGANIZATION,

@@ -1,17 +1,14 @@
-"""Somebody at a shell, and the server their commands ask: fixtures for the modules that name this as a plugin."""
+"""Somebody at a shell."""
 
 import json
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from api_standin import Standin
 from click.testing import CliRunner, Result
 
-from aibridge.cli import cli, main
+from aibridge.cli import cli
 
 TOKEN = "aib_0123456789_of-the-environment"
 
@@ -56,34 +53,3 @@ class Shell:
         assert result.stdout == ""
         assert result.exit_code != 0
         return result.exit_code, result.stderr
-
-
-@pytest.fixture
-def server() -> Iterator[Standin]:
-    standin = Standin()
-    yield standin
-    standin.close()
-
-
-@pytest.fixture
-def shell(tmp_path: Path, server: Standin) -> Shell:
-    return Shell(tmp_path, server)
-
-
-@pytest.fixture
-def program(shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The whole program, with what it makes of errors: gives exit code, stdout and stderr."""
-
-    def run(*arguments: str) -> tuple[int | str | None, str, str]:
-        for name, value in shell.environ.items():
-            if value is None:
-                monkeypatch.delenv(name, raising=False)
-            else:
-                monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["aibridge", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return run

@@ -10,7 +10,7 @@ from cli_shell import Shell
 from aibridge.contract.audit import AuditLogsResponse, AuditVerification
 from aibridge.domain.permission import Resource
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 FILTERS = (
     *("--actor", "ada", "--action", "create", "--resource", "user", "--resource-id", "id-of-ben"),

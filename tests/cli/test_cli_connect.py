@@ -4,16 +4,16 @@ import json
 import stat
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_shell import Shell
 
 from aibridge.cli.clients import CLIENTS, Target
 from aibridge.domain.provider import Provider, ProviderKind
-from aibridge.gateway.pool import Pool
 from aibridge.gateway.routes import Routes
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 URL = "https://ai.example.com"
 TARGET = Target(url=URL, command="aibridge login token")
@@ -33,7 +33,8 @@ def routes() -> Routes:
         Provider.at("openai", ProviderKind.OPENAI, "https://api.openai.com/v1"),
         Provider.at("anthropic", ProviderKind.ANTHROPIC, "https://api.anthropic.com"),
     ]
-    return Routes(providers, lambda _: None)  # type: ignore[arg-type, return-value] -- nothing is sent
+    pool: Any = None  # nothing is sent
+    return Routes(providers, lambda _: pool)
 
 
 def bases(client: str) -> list[str]:
@@ -199,7 +200,7 @@ def test_a_file_that_is_not_understood_is_left_alone(shell: Shell) -> None:
         ("opencode", "XDG_CONFIG_HOME", "opencode/opencode.json"),
     ],
 )
-def test_clients_have_variables_that_say_where_their_settings_are(  # noqa: PLR0917 -- a case of three
+def test_clients_have_variables_that_say_where_their_settings_are(
     shell: Shell, tmp_path: Path, client: str, variable: str, name: str
 ) -> None:
     place = tmp_path / "elsewhere"

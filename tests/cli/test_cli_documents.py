@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aibridge.cli.documents import Unchangeable, with_json, with_toml
+from aibridge.cli.documents import Settings, Unchangeable, with_json, with_toml
 
-SECTION = {"model_provider": "ours", "model_providers": {"ours": {"base_url": "http://x/v1", "websockets": False}}}
+SECTION: Settings = {
+    "model_provider": "ours",
+    "model_providers": {"ours": {"base_url": "http://x/v1", "websockets": False}},
+}
 
 
 def test_json_keeps_what_else_is_there_its_order_and_its_indentation() -> None:
@@ -104,7 +107,7 @@ def test_toml_means_what_it_should_afterwards(before: str) -> None:
     old = tomllib.loads(before)
 
     assert meaning["model_provider"] == "ours"
-    assert meaning["model_providers"]["ours"].items() >= SECTION["model_providers"]["ours"].items()  # type: ignore[attr-defined, index]
+    assert meaning["model_providers"]["ours"].items() >= {"base_url": "http://x/v1", "websockets": False}.items()
     assert {
         name: value for name, value in old.items() if not name.startswith("model_provider")
     }.items() <= meaning.items()

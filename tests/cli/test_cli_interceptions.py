@@ -10,7 +10,7 @@ from cli_shell import Shell
 from aibridge.contract.aibridge import InterceptionsView
 from aibridge.contract.errors import ErrorBody
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 
 def test_calls_are_listed_with_what_they_used(shell: Shell, server: Standin) -> None:

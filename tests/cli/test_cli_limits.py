@@ -8,7 +8,7 @@ from cli_shell import Shell
 from aibridge.contract.aibridge import LimitsView
 from aibridge.domain.rule import Mode, Subject, Unit
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 
 def test_limits_are_listed_in_words(shell: Shell, server: Standin) -> None:

@@ -13,7 +13,7 @@ from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.permission import Action, Permission, Resource
 from aibridge.domain.role import RoleIdentifier
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 ALLOWED = Permission(resource=Resource.GROUP, action=Action.READ)
 DENIED = Permission(resource=Resource.GROUP, action=Action.DELETE, negate=True)

@@ -10,7 +10,7 @@ from cli_shell import Shell
 from aibridge.contract.aibridge import ProvidersResponse
 from aibridge.domain.provider import ProviderKind
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 NEW = ("providers", "create", "vllm", "--kind", "openai", "--base-url", "http://10.0.0.1/v1")
 

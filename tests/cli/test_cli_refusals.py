@@ -11,7 +11,7 @@ from cli_shell import TOKEN, Shell
 
 from aibridge.contract.errors import ErrorBody, Validation
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 
 def test_a_refusal_is_one_line_with_all_that_is_wrong(program: Any, server: Standin) -> None:

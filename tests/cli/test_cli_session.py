@@ -13,7 +13,7 @@ from cli_shell import TOKEN, Shell
 from aibridge.contract.errors import ErrorBody
 from aibridge.contract.signin import AuthMethods, LoginResponse, OIDCMethod, PasswordMethod
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 SESSION = "aib_of-the-session"
 
@@ -163,9 +163,12 @@ def test_without_a_server_commands_say_how_to_name_one(shell: Shell) -> None:
 
 def test_the_last_server_is_signed_in_at_again(shell: Shell, server: Standin) -> None:
     shell.done("login", server.url, "--token", "aib_old")
+    file = shell.home / ".config/aibridge/session.json"
+    file.chmod(0o644)
     shell.done("login", "--token", "aib_new")
 
     assert kept(shell)["session_token"] == "aib_new"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"url": 1}', b"[]"])

@@ -10,7 +10,7 @@ from aibridge.contract.errors import ErrorBody
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.priority import Priority
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 MADE = GeneratedToken(key="aib_0123456789_new", id="0123456789", expires_at=AT)
 MISSING = Refusal(404, ErrorBody(message="There is no such token."))

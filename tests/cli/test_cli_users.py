@@ -9,7 +9,7 @@ from aibridge.contract.users import User, UserRoles, UsersResponse
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.user import LoginType, UserStatus
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 
 def test_users_are_listed(shell: Shell, server: Standin) -> None:
@@ -53,7 +53,7 @@ def test_a_wrong_flag_is_a_wrong_command_line(shell: Shell, server: Standin, fla
 def test_a_user_is_shown(shell: Shell, server: Standin) -> None:
     server.answers["user"] = user("ada")
 
-    cells = dict(map(tuple, shell.cells("users", "show", "me")))  # type: ignore[arg-type]
+    cells = {row[0]: row[1] for row in shell.cells("users", "show", "me")}
 
     assert server.asked("user").path == {"user": "me"}
     assert cells["username"] == "ada"

@@ -12,7 +12,7 @@ from aibridge.domain.user import LoginType
 from aibridge.store import tokens, users
 from aibridge.store.database import Database
 
-pytest_plugins = ["cli_shell"]
+pytest_plugins = ["cli_fixtures"]
 
 PASSWORD = "correct horse battery"
 

@@ -62,6 +62,7 @@ def test_what_a_page_of_ours_sends_passes(method: str, headers: dict[str, str]) 
         {"origin": "https://ai.example.com.evil.example"},
         {"origin": "https://evil.example/https://ai.example.com"},
         {"origin": "https://ai.example.com@evil.example"},
+        {"origin": "https://evil@ai.example.com"},
         {"origin": "https://evil.example#ai.example.com"},
         {"origin": "https://xai.example.com"},
         {"origin": "https://sub.ai.example.com"},

@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
 
 from aibridge.contract.serversentevents import PING, encode
 from aibridge.control.serversentevents import EventStream
 from aibridge.domain.errors import BadRequest
 from aibridge.domain.role import RoleIdentifier
+from aibridge.sdk import AsyncClient, Error
 
 Message = dict[str, Any]
 
@@ -191,5 +197,64 @@ def test_a_value_waits_until_the_one_before_it_is_sent() -> None:
         blocked.set()
         await call
         assert asked == 100
+
+    asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def served(stream: Callable[[], EventStream]) -> AsyncGenerator[str, None]:
+    """A real server with one stream at `/watch`."""
+
+    async def watch(_: Request) -> EventStream:
+        return stream()
+
+    app = Starlette(routes=[Route("/watch", watch)])
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def test_the_client_of_the_sdk_reads_it_and_leaves_when_it_wants() -> None:
+    async def main() -> None:
+        closed = asyncio.Event()
+
+        async def endless() -> AsyncGenerator[object, None]:
+            try:
+                yield {"n": 1}
+                yield {"n": 2}
+                await asyncio.Event().wait()
+            finally:
+                closed.set()
+
+        async with served(lambda: EventStream(endless(), sleep=never)) as url, AsyncClient(url) as client:
+            async with client.events("/watch", response=dict[str, int]) as reader:
+                stream = aiter(reader)
+                assert [await anext(stream), await anext(stream)] == [{"n": 1}, {"n": 2}]
+            await asyncio.wait_for(closed.wait(), 10)
+
+    asyncio.run(main())
+
+
+def test_the_client_of_the_sdk_is_told_errors() -> None:
+    async def failing() -> AsyncGenerator[object, None]:
+        yield {"n": 1}
+        raise BadRequest("No.", "Why.")
+
+    async def main() -> None:
+        async with (
+            served(lambda: EventStream(failing(), sleep=never)) as url,
+            AsyncClient(url) as client,
+            client.events("/watch", response=dict[str, int]) as reader,
+        ):
+            stream = aiter(reader)
+            assert await anext(stream) == {"n": 1}
+            with pytest.raises(Error) as caught:
+                await anext(stream)
+        assert (caught.value.message, caught.value.detail) == ("No.", "Why.")
 
     asyncio.run(main())

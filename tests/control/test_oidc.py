@@ -426,7 +426,6 @@ def test_a_code_that_is_not_redeemed(status: int, body: object, kind: type[CallE
         (TimeoutError("s3cret"), UpstreamTimeout),
         (httpx2.Response(200, content=b"s3cret"), UpstreamBroke),
         (httpx2.Response(200, content=b"[" * 100_000), UpstreamBroke),
-        (httpx2.Response(200, content=b" " * (LARGEST + 1)), UpstreamBroke),
         (httpx2.Response(302, headers={"location": "https://evil.example/"}), UpstreamBroke),
         (httpx2.Response(503, content=b"s3cret"), UpstreamBroke),
     ],
@@ -447,6 +446,24 @@ def test_a_provider_in_trouble(part: str, answer: Exception | httpx2.Response, k
     assert type(error) is kind
     assert "s3cret" not in error.message + error.detail
     assert all(request.url.host == "id.example.com" for request in provider.asked)
+
+
+@pytest.mark.parametrize("part", ["openid-configuration", "keys", "token", "userinfo"])
+@pytest.mark.parametrize("excess", [0, 1])
+def test_an_answer_has_a_largest_size(part: str, excess: int) -> None:
+    provider = IdentityProvider()
+    del provider.claims["preferred_username"]
+    provider.userinfo = {"sub": "248289761001", **ADA}
+
+    def padded(request: httpx2.Request) -> httpx2.Response:
+        del provider.instead[part]
+        return httpx2.Response(200, content=provider.whole(request).content.ljust(LARGEST + excess))
+
+    provider.instead[part] = padded
+    if excess:
+        assert isinstance(refusal(provider), UpstreamBroke)
+    else:
+        assert asyncio.run(provider.sign_in()).identity.username == "ada"
 
 
 @pytest.mark.parametrize(

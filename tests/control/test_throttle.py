@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aibridge.control.throttle import ACCOUNT_MOST, FORGOTTEN, REMEMBERED, Throttle
+from aibridge.control.throttle import ACCOUNT_MOST, FORGOTTEN, REMEMBERED, Throttle, _Failures
 from aibridge.overload.outcome import Rejection
 
 HOME, AWAY = "192.0.2.1", "198.51.100.7"
@@ -148,8 +148,13 @@ def test_where_somebody_signed_in_is_known_for_a_month() -> None:
 def test_success_forgives_ones_own_mistakes_and_nobody_elses() -> None:
     throttle = Throttle()
     now = fails(throttle, 5, START)
-    now = fails(throttle, 1, now)
-    throttle.succeeded(HOME, "ada", now)
+    for _ in range(2):
+        now = fails(throttle, 1, now)
+        throttle.succeeded(HOME, "ada", now)
+        assert [throttle.attempt(HOME, "ada", now) for _ in range(10)].count(None) == 3
+        now += FORGOTTEN - 1.0
+        now = fails(throttle, 1, now)
+        throttle.succeeded(HOME, "ada", now)
 
     assert [throttle.attempt(HOME, "ada", now) for _ in range(10)].count(None) == 3
 
@@ -212,3 +217,13 @@ def test_a_long_name_is_kept_in_part() -> None:
     throttle.attempt(HOME, "x" * 1_000_000, START)
 
     assert [len(str(account)) for account in throttle._of_account.keys()] == [320]  # noqa: SIM118 - no mapping
+
+
+def test_rounding_costs_no_second_attempt() -> None:
+    failures = _Failures(free=0, most=900.0)
+    for _ in range(20):
+        failures.add(0.0009891376146882425)
+    now = 70.539130804227
+
+    assert failures.wait(now) > 829.0
+    assert failures.wait(now + failures.wait(now)) == 0.0

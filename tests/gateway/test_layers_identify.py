@@ -35,8 +35,10 @@ class Door:
             mint(secrets.randbelow),
             mint(secrets.randbelow),
         )
+        self.read_only = mint(secrets.randbelow)
         self.known = {
             self.ours.id: known(self.ours, "mia", expires_at=NOW + 1),
+            self.read_only.id: known(self.read_only, "rob", may_call=False),
             self.expired.id: known(self.expired, "eve", expires_at=NOW),
         }
         self.used: dict[str, int] = {}
@@ -64,10 +66,9 @@ class Door:
         return b"authorization", b"Bearer " + text.encode("latin-1")
 
 
-def known(token: MintedToken, name: str, *, expires_at: float | None = None) -> KnownToken:
-    return KnownToken(
-        digest=token.digest, actor=Actor(id=name, username=name, token_id=token.id), expires_at=expires_at
-    )
+def known(token: MintedToken, name: str, *, expires_at: float | None = None, may_call: bool = True) -> KnownToken:
+    actor = Actor(id=name, username=name, token_id=token.id, may_call=may_call)
+    return KnownToken(digest=token.digest, actor=actor, expires_at=expires_at)
 
 
 @pytest.mark.parametrize(("name", "form"), CARRIERS)
@@ -124,6 +125,16 @@ def test_a_revoked_token_is_refused_with_the_next_snapshot() -> None:
     del door.known[door.ours.id]
     with pytest.raises(Unauthenticated):
         door.enter(door.bearer(door.ours))
+
+
+def test_a_token_that_is_not_for_calls_is_a_403_and_no_strangers() -> None:
+    door = Door(failures=1)
+    for _ in range(3):
+        with pytest.raises(Forbidden) as caught:
+            door.enter(door.bearer(door.read_only))
+        assert caught.value.message == "This token may not make AI calls."
+        assert "aibridge_interception:create" in caught.value.detail
+    assert set(door.used) == {door.read_only.id}
 
 
 def test_the_secret_decides_not_the_id() -> None:

@@ -1,6 +1,7 @@
 """Providers that come, change and go while calls are served."""
 
 import logging
+from typing import Any
 
 import pytest
 from gateway_world import World, gateway, run, until
@@ -109,7 +110,7 @@ def test_a_call_in_progress_ends_well_on_a_provider_that_was_removed_and_its_con
 
 def test_a_call_that_waits_for_its_turn_meanwhile_is_served_with_what_it_found() -> None:
     async def test() -> None:
-        watched = {"circuit_breaker_enabled": True, "adaptive_concurrency": True, "max_retries": 1}
+        watched: dict[str, Any] = {"circuit_breaker_enabled": True, "adaptive_concurrency": True, "max_retries": 1}
         async with (
             gateway(max_concurrency=1, queue_timeout=5.0, **watched) as world,
             listening(answering(framed(CHAT.answer))) as (elsewhere, port),

@@ -44,9 +44,18 @@ def led_to(*addresses: str) -> Whereabouts:
     return whereabouts
 
 
+def asked_of(whereabouts: Whereabouts, origin: Origin) -> list[str]:
+    """What a pool would be told."""
+
+    async def asked() -> list[str]:
+        return await whereabouts(origin)
+
+    return run(asked())
+
+
 def test_a_public_name_leads_to_all_its_addresses_resolved_once() -> None:
     resolve, asked = knowing(list(PUBLIC))
-    assert run(public(resolve)(at())) == list(PUBLIC)
+    assert asked_of(public(resolve), at()) == list(PUBLIC)
     assert asked == [f"{HOST}:443"]
 
 
@@ -65,7 +74,7 @@ def test_a_public_name_leads_to_all_its_addresses_resolved_once() -> None:
 def test_a_name_that_leads_inside_is_refused(addresses: list[str]) -> None:
     resolve, _ = knowing(addresses)
     with pytest.raises(UpstreamForbidden) as caught:
-        run(public(resolve)(at()))
+        asked_of(public(resolve), at())
     assert "not public" in caught.value.detail
     assert not any(address in caught.value.message + caught.value.detail for address in addresses)
 
@@ -75,13 +84,13 @@ def test_a_name_that_leads_inside_is_refused(addresses: list[str]) -> None:
 )
 def test_the_machines_own_resolver_gets_nobody_past_the_check(host: str) -> None:
     with pytest.raises(UpstreamForbidden):
-        run(public()(at(host)))
+        asked_of(public(), at(host))
 
 
 def test_without_tls_nobody_is_asked_not_even_where_it_is() -> None:
     resolve, asked = knowing(list(PUBLIC))
     with pytest.raises(UpstreamForbidden, match="does not connect") as caught:
-        run(public(resolve)(at(tls=False)))
+        asked_of(public(resolve), at(tls=False))
     assert "http://" in caught.value.detail
     assert asked == []
 
@@ -100,7 +109,7 @@ def test_rebinding_every_connection_is_looked_at() -> None:
 
 
 def test_an_internal_provider_may_be_anywhere() -> None:
-    assert run(anywhere(at("127.0.0.1", tls=False))) == ["127.0.0.1"]
+    assert asked_of(anywhere, at("127.0.0.1", tls=False)) == ["127.0.0.1"]
 
 
 def test_a_name_that_nobody_knows_is_a_provider_that_cannot_be_reached() -> None:

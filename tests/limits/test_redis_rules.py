@@ -161,6 +161,39 @@ def test_a_share_follows_the_rules_while_the_server_is_away(server: ValkeyServer
     uvloop.run(scenario())
 
 
+def test_what_was_full_a_moment_ago_is_not_known_to_be_when_the_rules_have_changed(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, OWN) as (counts,):
+            engine = Limits([OWN], counts)
+            engine.replace([OWN, ONE])
+            await engine.admit(caller())
+            with pytest.raises(Refused):
+                await engine.admit(caller())
+            known = [engine.check_capacity() is not None]
+            engine.replace([OWN, held_rule("a", 2)])
+            known.append(engine.check_capacity() is not None)
+            assert known == [True, False]
+
+    uvloop.run(scenario())
+
+
+def test_what_a_share_granted_by_a_rule_that_is_gone_when_it_is_heard_comes_back(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        counts = await Redis.connect("unix:///nowhere/valkey.sock", [OWN])
+        engine = Limits([OWN], counts)
+        engine.replace([OWN, queued_rule("a")])
+        first = await engine.admit(caller())
+        waiting = asyncio.create_task(engine.admit(caller()))
+        await asyncio.sleep(0.01)
+        engine.close(first, None, Outcome.SUCCESS)
+        engine.replace([OWN])
+        engine.close(await waiting, None, Outcome.SUCCESS)
+        assert await counts.present(9) == []
+        await counts.close()
+
+    uvloop.run(scenario())
+
+
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_whatever_each_replica_learns_when_nothing_stays_held(server: ValkeyServer, steps: Sequence[Step]) -> None:

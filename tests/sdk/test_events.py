@@ -85,3 +85,22 @@ def test_a_refusal_is_an_error_with_all_that_was_said(ask: Ask, server: Server) 
 def test_what_is_no_stream_is_an_error(ask: Ask, server: Server) -> None:
     with pytest.raises(Error, match="no stream of events"):
         everything(ask, [])
+
+
+def test_who_stops_listening_hangs_up(ask: Ask, server: Server) -> None:
+    server.answers.append(Answer(body=events("a", "b"), headers=STREAM))
+
+    def in_a_thread(client: Any) -> Any:
+        with client.events("/watch", response=Thing) as reader:
+            assert not reader.response.is_closed
+        return reader.response
+
+    async def in_a_loop(client: Any) -> Any:
+        async with client.events("/watch", response=Thing) as reader:
+            assert not reader.response.is_closed
+        return reader.response
+
+    response = ask(lambda client: in_a_thread(client) if isinstance(client, Client) else in_a_loop(client), timeout=7.0)
+    assert response.is_closed
+    # Three pings that did not come, and everything else as the client has it.
+    assert response.request.extensions["timeout"] == {"connect": 7.0, "read": 45.0, "write": 7.0, "pool": 7.0}

@@ -18,7 +18,7 @@ import pytest
 from sdk_server import Answer, Ask, Asked, Server
 
 from aibridge import sdk
-from aibridge.contract.endpoint import Access, Endpoint
+from aibridge.contract.endpoint import PREFIX, Access, Endpoint
 from aibridge.contract.serversentevents import PING, encode
 from aibridge.contract.table import BY_OPERATION, GROUPS
 from aibridge.sdk import AsyncClient, Client, Error
@@ -67,7 +67,7 @@ def test_a_method_asks_its_endpoint(ask: Ask, server: Server, operation: str) ->
     found = ask(lambda client: called(client, operation, arguments), session_token="t")
 
     path, _, query = server.only.path.partition("?")
-    expected = "/api/v2" + endpoint.path.replace(":path", "").format(**{name: f"{name}%2F%C3%BC" for name in places})
+    expected = PREFIX + endpoint.path.replace(":path", "").format(**{name: f"{name}%2F%C3%BC" for name in places})
     assert (server.only.method, path) == (endpoint.method, expected)
     assert sorted(part.partition("=")[0] for part in query.split("&") if part) == sorted(filters)
     assert ("coder-session-token" in server.only.headers) == (endpoint.needs is not Access.PUBLIC)

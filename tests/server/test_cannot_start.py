@@ -109,7 +109,7 @@ def test_an_open_address_is_refused_when_the_only_token_is_expired(tmp_path: Pat
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("postgresql://user:canary-secret@db/aibridge", "a database of the kind 'postgresql' is not supported"),
+        ("mysql://user:canary-secret@db/aibridge", "a database of the kind 'mysql' is not supported"),
         ("sqlite://", "the database URL must name a file"),
         ("canary-secret", "the database URL is not one"),
     ],
@@ -133,9 +133,9 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     a_token(tmp_path / "data")
-    alter(tmp_path / "data", "UPDATE facts SET value = 999 WHERE name = 'schema_version'")
+    alter(tmp_path / "data", "UPDATE alembic_version SET version_num = '999'")
 
-    check(started(tmp_path / "data"), 1, "the database has schema version 999")
+    check(started(tmp_path / "data"), 1, "the database has schema revision 999")
 
 
 def test_a_data_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:

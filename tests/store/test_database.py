@@ -77,7 +77,7 @@ def test_another_kind_of_url_is_refused_with_what_is_supported(url: str) -> None
 def test_a_new_database_is_private(tmp_path: Path) -> None:
     previous = os.umask(0o000)
     try:
-        with closing(Database.open(url_of(tmp_path))) as database:
+        with closing(Database.open(url_of(tmp_path))):
             files = sorted((tmp_path / "data").iterdir())
             assert "aibridge.db-wal" in [file.name for file in files]
             assert {file.name: mode_of(file) for file in files} == {file.name: 0o600 for file in files}

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from store_samples import a_start, an_ending, page
 
 from aibridge.domain.interception import Status
-from aibridge.domain.usage import Usage, UsageSource
+from aibridge.domain.usage import UsageSource
 from aibridge.store import changes, postgresql, schema
 from aibridge.store.database import Database, DatabaseUnavailable
 from aibridge.store.interceptions import Query
@@ -104,16 +104,22 @@ def _hold_and_ask(database: Database, connections: int) -> None:
 def test_a_killed_server_is_unavailable_and_a_restarted_one_costs_no_call(
     postgres: "Postgres", database: Database
 ) -> None:
+    def lose_a_change() -> None:
+        with database.writing() as connection:
+            changes.note(connection)
+            postgres.kill()
+            connection.execute(COUNT)
+
     with database.writing() as connection:
         changes.note(connection)
-    with pytest.raises(DatabaseUnavailable), database.writing() as connection:
-        changes.note(connection)
-        postgres.kill()
-        connection.execute(COUNT)
-    for _ in range(2):
-        with pytest.raises(DatabaseUnavailable, match="connection"):
-            changes.version(database)
-    postgres.start()
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            lose_a_change()
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable, match="connection"):
+                changes.version(database)
+    finally:
+        postgres.start()
     assert changes.version(database) == 1
 
 
@@ -171,38 +177,53 @@ except ValueError as error:
     assert "pip install 'aibridge[postgres]'" in told
 
 
-def test_processes_that_ship_the_same_at_once_store_the_first_ending_as_a_whole(url: str, database: Database) -> None:
+def test_of_two_that_end_a_call_at_once_the_first_counts_as_a_whole(
+    postgres: "Postgres", url: str, database: Database
+) -> None:
+    LedgerSink(database).write([a_start()], [])
+    first = an_ending(status=Status.INTERRUPTED, usage=None, usage_source=UsageSource.UNKNOWN)
+
+    def end_it_as_well() -> None:
+        with closing(Database.open(url)) as other, other.appending() as connection:
+            LedgerSink(other)._write_any(connection, {}, {"a": an_ending()})
+
+    second = threading.Thread(target=end_it_as_well)
+    with database.appending() as connection:
+        LedgerSink(database)._write_any(connection, {}, {"a": first})
+        second.start()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = 'shared' AND wait_event_type = 'Lock'"
+        while not postgres.execute(waiting):
+            assert second.is_alive()
+    second.join()
+    (record,) = page(database, Query()).records
+    assert record.ending == first
+    with database.reading() as connection:
+        assert connection.execute(select(schema.token_usages)).all() == []
+
+
+def test_processes_that_ship_the_same_at_once_store_it_once(url: str, database: Database) -> None:
     names = [f"{number:03}" for number in range(50)]
-    LedgerSink(database).write([a_start(name) for name in names], [])
-    known = [an_ending(name, usage=Usage(output_tokens=7)) for name in names]
-    unknown = [
-        an_ending(name, status=Status.INTERRUPTED, usage=None, usage_source=UsageSource.UNKNOWN) for name in names
-    ]
+    batches = [names[start : start + 5] for start in range(0, len(names), 5)]
     together = threading.Barrier(4)
     failures: list[Exception] = []
 
-    def ship(endings: list[Any]) -> None:
+    def ship() -> None:
         with closing(Database.open(url)) as mine:
             sink = LedgerSink(mine)
             together.wait()
             try:
-                for start in range(0, len(names), 5):
-                    # One that is not there makes each batch take the long way.
-                    sink.write([], [*endings[start : start + 5], an_ending("lost")])
+                for batch in batches:
+                    sink.write([a_start(name) for name in batch], [an_ending(name) for name in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
                 failures.append(error)
 
-    threads = [threading.Thread(target=ship, args=(endings,)) for endings in (known, unknown) * 2]
+    threads = [threading.Thread(target=ship) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failures == []
-    records = page(database, Query(limit=100)).records
-    assert [
-        record.ending in (known[int(record.interception.id)], unknown[int(record.interception.id)])
-        for record in records
-    ] == [True] * 50
+    assert [record.ending for record in page(database, Query()).records] == [an_ending(name) for name in names[::-1]]
 
 
 def test_writers_are_known_by_one_lock(database: Database) -> None:

@@ -15,6 +15,7 @@ from aibridge.domain.provider_name import LONGEST, RESERVED_NAMES
 from aibridge.store import providers, schema
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
+from aibridge.store.names import NAME_LENGTH
 from aibridge.store.paging import Paging
 from aibridge.store.providers import StoredProvider
 from aibridge.store.sealing import Keyring, SealingError
@@ -97,7 +98,7 @@ def test_of_a_short_key_nothing_is_told(connection: Connection, key: str, told: 
         *(({"name": name}, "name") for name in ("", "A", "a_b", "-a", "a--b", "ä", "a\n", "a" * (LONGEST + 1))),
         *(({"name": name}, "name") for name in sorted(RESERVED_NAMES)),
         *(({"key": key}, "key") for key in ("", "a b", "a\n", "ä", UNKEPT, "x" * 4097)),
-        *(({"display_name": text}, "display_name") for text in (UNKEPT, "x" * 129)),
+        *(({"display_name": text}, "display_name") for text in (UNKEPT, "x" * (NAME_LENGTH + 1))),
         *(
             ({"base_url": url}, "base_url")
             for url in (

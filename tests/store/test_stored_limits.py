@@ -188,5 +188,5 @@ def test_pages_follow_one_another_in_the_order_of_names(connection: Connection) 
 def test_the_rules_of_an_organization_go_with_it(connection: Connection) -> None:
     acme = an_organization(connection)
     limits.insert(connection, msgspec.structs.replace(A_MINUTE, organization=str(acme.id)), now=NOW)
-    organizations.delete(connection, str(acme.id), now=NOW)
+    organizations.delete(connection, acme.id, now=NOW)
     assert limits.rules(connection) == ()

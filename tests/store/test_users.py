@@ -351,6 +351,8 @@ def test_who_is_deleted_is_gone_from_everywhere(connection: Connection) -> None:
     again = a_user(connection, email="ann@example.com")
     assert again.id != ann.id
     assert users.one(connection, "ann") == again
+    users.link(connection, "https://idp", "1", again.id, now=NOW)
+    assert users.linked(connection, "https://idp", "1") == again
     with pytest.raises(LookupError):
         users.delete(connection, ann.id, now=NOW)
 

@@ -10,12 +10,16 @@ from typing import IO, TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
+from aibridge import __version__
 from aibridge.cli.session import Session, sought, where_options
 
 if TYPE_CHECKING:
     from aibridge.sdk import Client, Error
 
 _Arguments = ParamSpec("_Arguments")
+
+_AGENT = f"aibridge-cli/{__version__}"
+"""What the audit log says that changes were made with."""
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def answered(session: Session) -> Iterator["Client"]:
     from aibridge.sdk import Client, Error  # noqa: PLC0415 -- see above
 
     try:
-        with Client(session.url, session.session_token) as client:
+        with Client(session.url, session.session_token, headers={"user-agent": _AGENT}) as client:
             yield client
     except Error as error:
         raise click.ClickException(said(error)) from None
@@ -57,7 +61,8 @@ def asks(function: Callable[Concatenate["Client", _Arguments], None]) -> Callabl
 def said(error: "Error") -> str:
     """A refusal in one line: what the server says of it, and every part of the request that is wrong."""
     parts = [_sentence(error.message), _sentence(error.detail)]
-    parts += [_sentence(f"{at.field}: {at.detail}") for at in error.validations]
+    # One thing that is wrong is often the message itself.
+    parts += [_sentence(f"{at.field}: {at.detail}") for at in error.validations if at.detail not in error.message]
     parts.append(error.helper)
     return " ".join(part for part in parts if part)
 

@@ -19,11 +19,6 @@ output_option: Callable[[_Command], _Command] = click.option(
 )
 
 
-def instant(microseconds: int | None) -> datetime | None:
-    """An instant of the database (UTC microseconds) as both forms print it."""
-    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, UTC)
-
-
 def show(
     things: Sequence[_Thing],
     columns: Iterable[str],

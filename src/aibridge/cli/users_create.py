@@ -11,18 +11,14 @@ from aibridge.cli.flags import GroupedCommand, takes
 from aibridge.cli.organization import id_of
 from aibridge.cli.output import JSON, json, output_option, show_one
 from aibridge.cli.session import LOCAL, first_line, sought, where_options
-from aibridge.contract.apikeys import GeneratedToken
 from aibridge.contract.users import CreateUserRequest
-from aibridge.domain.password import objections
 from aibridge.domain.user import LoginType
 from aibridge.options import LOCATION
 from aibridge.welcome import client_settings
 
-_TOKEN_NAME = "first"  # noqa: S105 -- a name
-
 
 @click.command("create", cls=GroupedCommand)
-@click.option("--username", required=True, help="Letters, digits and single dashes.")
+@click.option("--username", required=True, help="What they are called: letters, digits and . _ @ + -")
 @click.option("--email", help="The email address.")
 @click.option("--name", default="", help="The full name.")
 @click.option("--password-stdin", is_flag=True, help="Read a password from the first line of standard input.")
@@ -72,7 +68,14 @@ def create(  # noqa: PLR0913 -- one argument per flag
         raise click.UsageError("--oidc and --password-stdin are two ways to sign in: give one")
     password = first_line(sys.stdin, "--password-stdin") if password_stdin else None
     if first:
-        _found(username, email, name, password, output, flags)
+        from aibridge.cli.first_user import make_first_user  # noqa: PLC0415 -- only this opens a database
+
+        made = make_first_user(flags, username=username, email=email, name=name, password=password)
+        if output == JSON:
+            click.echo(json(made))
+            return
+        click.echo(f"{username} owns this gateway. This is a token for them. It is shown only now.\n\n  {made.key}\n")
+        click.echo("\n".join([f"Where it goes, for a gateway at {LOCAL}:", "", *client_settings(LOCAL, made.key)]))
         return
     with answered(sought(url, token_file)) as client:
         request = CreateUserRequest(
@@ -85,59 +88,3 @@ def create(  # noqa: PLR0913 -- one argument per flag
             service_account_of=id_of(client, service_account) if service_account else None,
         )
         show_one(client.create_user(request), output)
-
-
-def _found(  # noqa: PLR0913, PLR0917 -- what a first user is
-    username: str, email: str | None, name: str, password: str | None, output: str, flags: dict[str, str | None]
-) -> None:
-    """Make the owner and the first token, both or neither.
-
-    Raises:
-        click.ClickException: there is a user already, or something is not allowed.
-    """
-    # Commands that ask a server shall not wait for what only this one needs.
-    import asyncio  # noqa: PLC0415
-
-    from aibridge.cli.database import now, opened  # noqa: PLC0415
-    from aibridge.control.passwords import Passwords  # noqa: PLC0415
-    from aibridge.domain.organization import DEFAULT_ORGANIZATION  # noqa: PLC0415
-    from aibridge.domain.roles import OWNER  # noqa: PLC0415
-    from aibridge.domain.scope import EVERYTHING  # noqa: PLC0415
-    from aibridge.store import tokens, users  # noqa: PLC0415
-
-    async def hashed(text: str) -> str:
-        return await Passwords().hash(text)
-
-    wrong = objections(password, username=username, email=email or "") if password is not None else []
-    if wrong:
-        raise click.UsageError(f"--password-stdin: {' '.join(wrong)}")
-    password_hash = None if password is None else asyncio.run(hashed(password))
-    with opened(flags) as database, database.writing() as connection:
-        if users.count(connection):
-            raise click.ClickException(
-                "there is a user already, so --first makes no other: sign in with `aibridge login`, and leave it out"
-            )
-        at = now()
-        owner = users.insert(
-            connection,
-            username=username,
-            email=email,
-            name=name,
-            roles=(OWNER.identifier,),
-            login_type=LoginType.NONE if password is None else LoginType.PASSWORD,
-            password_hash=password_hash,
-            now=at,
-        )
-        minted = tokens.mint(
-            connection,
-            user_id=owner.id,
-            organization_id=DEFAULT_ORGANIZATION,
-            name=_TOKEN_NAME,
-            parent=EVERYTHING,
-            now=at,
-        )
-    if output == JSON:
-        click.echo(json(GeneratedToken(key=minted.text, id=minted.id, expires_at=None)))
-        return
-    click.echo(f"{username} owns this gateway. This is a token for them. It is shown only now.\n\n  {minted.text}\n")
-    click.echo("\n".join([f"Where it goes, for a gateway at {LOCAL}:", "", *client_settings(LOCAL, minted.text)]))

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import msgspec
 
+from aibridge import __version__
 from aibridge.contract.shapes import Parameters
 from aibridge.domain.permission import Action, Resource
 
-PREFIX = "/api/v2"
+PREFIX = f"/api/v{__version__.partition('.')[0]}"
+"""Where the API is: its version is the major one of the whole."""
 
 
 class Access(StrEnum):

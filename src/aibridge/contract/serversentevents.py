@@ -128,6 +128,7 @@ class Decoder:
         event = Event(self._type, b"\n".join(self._data))
         self._type = None
         self._data = []
+        self._size = 0
         return event
 
     def _too_long(self, what: str) -> MalformedEvents:

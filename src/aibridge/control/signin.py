@@ -12,6 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from aibridge.contract.endpoint import PREFIX
 from aibridge.contract.signin import (
     AuthMethods,
     LoginResponse,
@@ -38,7 +39,7 @@ _Ask = Ask[Any, Any]
 _LOG = logging.getLogger("aibridge")
 _COOKIE_DAYS = 30
 """How long a browser keeps the cookie. The session in it ends when it is not used; only the server knows when."""
-_OIDC_PATH = "/api/v2/users/oidc"
+_OIDC_PATH = f"{PREFIX}/users/oidc"
 
 
 async def _methods(ask: _Ask) -> AuthMethods:

@@ -115,11 +115,9 @@ class Throttle:
         What others failed at stays counted: an account of one's own is no way to go on guessing at others.
         """
         self.unused(address, account, now)
-        pair = _keys(address, account)
-        home = self._homes.get(pair, now)
-        if self._homes.known(pair) is home:  # what many share says nothing of one
-            home.at = now
-            home.failures.count = 0
+        home = self._homes.get(_keys(address, account), now)
+        home.at = now  # where many had to share a place, it is nobody's home: it is not found by `known`
+        home.failures.count = 0
 
     def unused(self, address: str, account: str, now: float) -> None:
         """The attempt came to nothing, for reasons of our own: nobody learned whether the password was right."""

@@ -1,7 +1,7 @@
 """The client of the API, for threads and for asyncio, and what it raises.
 
     with Client("https://bridge.example", session_token=token) as client:
-        print(client.request("GET", "/api/v2/buildinfo", response=BuildInfo).version)
+        print(client.user("me").username)
 
 Nothing is asked twice unless `retries` says so, no redirect is followed, and the token goes to that server only.
 """

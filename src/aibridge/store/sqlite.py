@@ -35,7 +35,7 @@ class File:
             ValueError: the URL names no file, or more than a file.
         """
         if not url.database or url.database == ":memory:" or url.host or url.query:
-            raise ValueError(f"the URL of an SQLite database must name a file and nothing else: {FORM}")
+            raise ValueError(f"the database URL must name a file and nothing else: {FORM}")
         self.path = Path(url.database)
         # Parameters of statements are digests, names and addresses, and no matter for a log.
         self.engine = create_engine(

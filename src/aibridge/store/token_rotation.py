@@ -1,7 +1,5 @@
 """A token that goes on as another: the new one is put in place everywhere while the old one still works."""
 
-import math
-
 from sqlalchemy import Connection, select
 
 from aibridge.domain.token import MintedToken, TokenKind
@@ -29,7 +27,7 @@ def rotate(
         Invalid: the overlap is negative or longer than `LONGEST_OVERLAP`; the expiry is not after now; it is a session.
         Conflict: the token is not in force, or is in a rotation already, as the old one or as the new one.
     """
-    if not (math.isfinite(overlap) and 0 <= overlap <= LONGEST_OVERLAP):
+    if not 0 <= overlap <= LONGEST_OVERLAP:
         raise Invalid("overlap", f"{overlap} is not allowed; allowed: 0 to {LONGEST_OVERLAP:.0f} seconds")
     old = one(connection, token_id)
     _check(connection, old, now)

@@ -245,7 +245,7 @@ class AsyncTransport:
             url_of(self.url, question.path, question.query),
             content=content if question.replayable else question.body,  # type: ignore[arg-type]
             headers=headers,
-            timeout=httpx2.Timeout(TIMEOUT, read=_QUIET) if stream else httpx2.USE_CLIENT_DEFAULT,
+            timeout=_patient(self.http_client.timeout) if stream else httpx2.USE_CLIENT_DEFAULT,
         )
         if not question.with_token:
             # A client that was given may have both from elsewhere.
@@ -272,6 +272,11 @@ def _question(  # noqa: PLR0913 - what a request has
         with_token=with_token,
         replayable=not isinstance(body, AsyncIterator),
     )
+
+
+def _patient(usual: httpx2.Timeout) -> httpx2.Timeout:
+    """The usual timeouts, but for a stream that may be quiet between two pings."""
+    return httpx2.Timeout(connect=usual.connect, read=_QUIET, write=usual.write, pool=usual.pool)
 
 
 def _own_client(timeout: float) -> httpx2.AsyncClient:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import httpx2
 
 from aibridge.contract.serversentevents import LINE_LIMIT, Decoder, EventType
-from aibridge.sdk._events import value_of
+from aibridge.sdk._events import checked, value_of
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Reader(Generic[T]):
         Raises:
             Error: the response is no stream of events.
         """
-        self.response = response
+        self.response = checked(response)
         self._wanted = wanted
         self._limit = limit
 

@@ -13,7 +13,7 @@ class SignIn(Transport):
         return self.request_without_token("GET", "/api/v2/users/authmethods", response=AuthMethods)
 
     def login_with_password(self, request: LoginWithPasswordRequest) -> LoginResponse:
-        """Sign in by password."""
+        """Sign in by password. Set `session_token` to what comes back, and the client is that user."""
         return self.request_without_token("POST", "/api/v2/users/login", body=request, response=LoginResponse)
 
     def logout(self) -> None:

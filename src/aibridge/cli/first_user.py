@@ -1,0 +1,96 @@
+"""The first user of all, made in the database that a server will open."""
+
+import asyncio
+from collections.abc import Mapping
+
+import click
+
+from aibridge.cli.database import now, opened
+from aibridge.contract.apikeys import GeneratedToken
+from aibridge.control.passwords import Passwords
+from aibridge.domain.organization import DEFAULT_ORGANIZATION
+from aibridge.domain.password import objections
+from aibridge.domain.permission import Action, Resource
+from aibridge.domain.roles import OWNER
+from aibridge.domain.scope import EVERYTHING
+from aibridge.domain.user import LoginType
+from aibridge.store import audit, tokens, users
+
+_TOKEN_NAME = "first"  # noqa: S105 -- a name
+_WHO = audit.Who(actor_name="command line")
+"""Who did it, for the audit log: somebody at the machine, who could do anything."""
+
+
+def make_first_user(
+    flags: Mapping[str, str | None], *, username: str, email: str | None, name: str, password: str | None
+) -> GeneratedToken:
+    """Make an owner and a token for them, both or neither, while there is no user.
+
+    Args:
+        flags: where the data is.
+        username: what they are called.
+        email: their address, if any.
+        name: their full name, may be empty.
+        password: what they sign in with, None if they do not.
+
+    Raises:
+        click.ClickException: there is a user already, something is not allowed, or the database cannot be used.
+    """
+    password_hash = None if password is None else _hash(password, username, email)
+    with opened(flags) as database, database.writing() as connection:
+        if users.count(connection):
+            raise click.ClickException(
+                "there is a user already, so --first makes no other: sign in with `aibridge login`, and leave it out"
+            )
+        at = now()
+        owner = users.insert(
+            connection,
+            username=username,
+            email=email,
+            name=name,
+            roles=(OWNER.identifier,),
+            login_type=LoginType.NONE if password is None else LoginType.PASSWORD,
+            password_hash=password_hash,
+            now=at,
+        )
+        minted = tokens.mint(
+            connection,
+            user_id=owner.id,
+            organization_id=DEFAULT_ORGANIZATION,
+            name=_TOKEN_NAME,
+            parent=EVERYTHING,
+            now=at,
+        )
+        audit.record(
+            connection,
+            _WHO,
+            action=Action.CREATE,
+            resource=Resource.USER,
+            resource_id=owner.id,
+            resource_name=username,
+            after={"username": username, "email": email, "name": name, "roles": [OWNER.name]},
+            now=at,
+        )
+        audit.record(
+            connection,
+            _WHO,
+            action=Action.CREATE,
+            resource=Resource.API_KEY,
+            resource_id=minted.id,
+            resource_name=_TOKEN_NAME,
+            organization_id=DEFAULT_ORGANIZATION,
+            after={"user_id": owner.id},
+            now=at,
+        )
+    return GeneratedToken(key=minted.text, id=minted.id, expires_at=None)
+
+
+def _hash(password: str, username: str, email: str | None) -> str:
+    wrong = objections(password, username=username, email=email or "")
+    if wrong:
+        raise click.UsageError(f"--password-stdin: {' '.join(wrong)}")
+
+    async def hashed() -> str:
+        return await Passwords().hash(password)
+
+    return asyncio.run(hashed())
