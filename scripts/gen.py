@@ -22,7 +22,7 @@ _SHOWN_LINES = 20
 
 _OPTIONS_HEAD = f"""# Options
 
-Written by `make gen` from `src/aibridge/options.py`.
+Written by `make gen` from `src/aibridge/options_table.py` and `options_sign_in.py`.
 
 Every option can be given in three places. The first of these that says anything decides:
 

@@ -109,6 +109,7 @@ class Settings(Location, frozen=True, kw_only=True):
     oidc_sign_in_text: str
     encryption_keys: tuple[bytes, ...]
     http_address: Address
+    access_url: str | None
     tls_cert_file: Path | None
     tls_key_file: Path | None
     trusted_proxies: tuple[str, ...]

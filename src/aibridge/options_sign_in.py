@@ -125,7 +125,7 @@ MASTER_KEYS = Kind(
 # fmt: off
 SIGN_IN = (
     Option("", "disable_password_auth", TRUTH, "false", SIGN_IN_GROUP,
-           "No signing in with a password, except for owners, so that nobody is locked out."),
+           "Only owners sign in with a password."),
     Option("", "session_duration", DURATION, "24h", SIGN_IN_GROUP,
            "How long a session lasts that is not used; use extends it.", minimum="1m", maximum="365d"),
     Option("", "secure_auth_cookie", TRUTH, "false", SIGN_IN_GROUP,

@@ -32,6 +32,7 @@ BAD = (
 def test_a_base_url_is_an_origin_and_a_path(url: str, origin: Origin, path: str, host: str) -> None:
     provider = Provider.at("p", ProviderKind.OPENAI, url, "secret")
     assert (provider.origin, provider.base_path, str(provider.origin)) == (origin, path, host)
+    assert Provider.at("p", ProviderKind.OPENAI, provider.base_url, "secret") == provider
 
 
 @pytest.mark.parametrize("url", BAD)

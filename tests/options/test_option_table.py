@@ -119,6 +119,7 @@ NAMES: dict[str, tuple[str, str | None, object]] = {
     "--oidc-ignore-email-verified": ("CODER_OIDC_IGNORE_EMAIL_VERIFIED", "oidc_ignore_email_verified", False),
     "--oidc-sign-in-text": ("CODER_OIDC_SIGN_IN_TEXT", "oidc_sign_in_text", "OpenID Connect"),
     "--aibridge-encryption-keys": ("CODER_AIBRIDGE_ENCRYPTION_KEYS", "aibridge.encryption_keys", ()),
+    "--access-url": ("CODER_ACCESS_URL", "access_url", None),
     "--http-address": ("CODER_HTTP_ADDRESS", "http_address", Address("127.0.0.1", 4001)),
     "--tls-cert-file": ("CODER_TLS_CERT_FILE", "tls_cert_file", None),
     "--tls-key-file": ("CODER_TLS_KEY_FILE", "tls_key_file", None),

@@ -1,6 +1,5 @@
 """An `aibridge server` whose whole life a test sees: both outputs, any start on any directory, any end."""
 
-import json
 import os
 import signal
 import socket
@@ -8,13 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clients.running import AIBRIDGE, PATIENCE, Running, eventually
 
+from aibridge.store import interceptions
+from aibridge.store.database import Database
+from aibridge.store.interceptions import Query, Record
 from server.asking import ask
 
 
@@ -70,8 +72,33 @@ def aibridge(data_dir: Path, *arguments: str, env: Mapping[str, str] | None = No
 
 def ledger(data_dir: Path) -> list[dict[str, Any]]:
     """What is in the ledger of a server that has ended, the oldest first."""
-    records: list[dict[str, Any]] = json.loads(aibridge(data_dir, "interceptions", "list", "--output", "json").stdout)
-    return records[::-1]
+    with (
+        closing(Database.open(f"sqlite:///{data_dir}/aibridge.db")) as database,
+        database.reading() as connection,
+    ):
+        return [_told(record) for record in interceptions.page(connection, Query(limit=10_000)).records[::-1]]
+
+
+def _told(record: Record) -> dict[str, Any]:
+    """A record in one layer, numbers and words as they are."""
+    call, ending = record.interception, record.ending
+    usage = ending.usage if ending else None
+    return {
+        **{name: getattr(call, name) for name in call.__struct_fields__},
+        "user": record.username,
+        "status": str(ending.status) if ending else "running",
+        "ended": ending.ended_at if ending else None,
+        **{name: getattr(ending, name, None) for name in ("http_status", "error", "first_byte_at", "response_id")},
+        **{name: getattr(usage, name, None) for name in ("input_tokens", "output_tokens", "cache_read_input_tokens")},
+    }
+
+
+def command(server: Running, *arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command against a server, as its owner unless another token is given."""
+    env = environment(server.data_dir, {"CODER_URL": server.url, "CODER_SESSION_TOKEN": token or server.token})
+    return subprocess.run(
+        [AIBRIDGE, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def free_port() -> int:

@@ -72,17 +72,17 @@ def test_an_open_address_is_refused_while_there_is_no_token(tmp_path: Path) -> N
         started(tmp_path / "data", address="0.0.0.0:0"),
         1,
         "--http-address 0.0.0.0:0 can be reached from other machines, and there is no token yet that would keep them "
-        "out. Make one first: aibridge tokens create NAME --user USERNAME",
+        "out. Make one first: aibridge users create --first --username NAME",
     )
 
 
 def test_an_open_address_is_served_once_there_is_a_token(tmp_path: Path) -> None:
-    done = aibridge(tmp_path / "data", "tokens", "create", "first", "--user", "ada")
+    done = aibridge(tmp_path / "data", "users", "create", "--first", "--username", "ada")
     token = next(line.strip() for line in done.stdout.splitlines() if line.strip().startswith("aib_"))
     with serving(tmp_path / "data", address="0.0.0.0:0", token=token) as server:
         answer = ask(server.url, CHAT, token=token, model="demo")
 
-    assert "ada is a new user and owns this gateway." in done.stdout
+    assert "ada owns this gateway." in done.stdout
     assert server.url.startswith("http://127.0.0.1:")
     assert "aib_" not in server.said()
     assert answer.status == 200

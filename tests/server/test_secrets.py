@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from server.asking import CHAT, MESSAGES, PROMPT, RESPONSES, ask
-from server.life import Server, aibridge, demo_provider, provided_by, serving
+from server.life import Server, command, demo_provider, provided_by, serving
 
 PROVIDER_KEY = "sk-canary-of-the-provider"
 OWN_KEY = "sk-canary-of-a-caller"
@@ -38,9 +38,9 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Search:
         server.interceptions(int(server.metric("interceptions_total")))
         metrics = ask(server.url, "/metrics").body
         listed = ask(server.url, "/api/v2/aibridge/interceptions", token=server.token).body
+        tokens = command(server, "tokens", "list", "--output", "json").stdout.encode()
+        calls = command(server, "interceptions", "list", "--output", "json").stdout.encode()
         assert server.stop() == 0
-    tokens = aibridge(place / "data", "tokens", "list", "--output", "json").stdout.encode()
-    calls = aibridge(place / "data", "interceptions", "list", "--output", "json").stdout.encode()
     left = {str(path): path.read_bytes() for path in (place / "data").rglob("*") if path.is_file()}
     said = server.said().replace(server.token, "").encode()  # a first start says it, once
     logged = server.logged().encode()

@@ -143,7 +143,7 @@ def keep(session: Session) -> None:
     """
     text = msgspec.json.format(msgspec.json.encode(session), indent=2).decode() + "\n"
     try:
-        replace(path(), text, private=False, backup=False)
+        replace(path(), text, private=True, backup=False)
     except OSError as error:
         raise click.ClickException(f"cannot write {path()}: {error.strerror or error}") from None
 

@@ -71,6 +71,11 @@ class Ask(Generic[Q, B]):
         return self._caller
 
     @property
+    def own_origins(self) -> tuple[str, str]:
+        """URLs that lead here: the external one, and scheme and host of this request."""
+        return self.world.external_url(), f"{self.request.url.scheme}://{self.request.headers.get('host', '')}"
+
+    @property
     def now(self) -> int:
         """The time, in UTC microseconds."""
         return int(self.world.clock() * 1e6)

@@ -60,6 +60,19 @@ def refuse_forged(method: str, headers: Headers, own_origins: Iterable[str]) -> 
     )
 
 
+def refuse_foreign(headers: Headers, own_origins: Iterable[str]) -> None:
+    """Refuse what says that a page of another site made it; programs say nothing, and pass.
+
+    For signing in, where there is no cookie yet: a browser must not be signed in as somebody else by another site.
+
+    Raises:
+        Forbidden: another site made it.
+    """
+    said = [header for header in headers if header[0] in {b"sec-fetch-site", b"origin"}]
+    if said:
+        refuse_forged("POST", said, own_origins)
+
+
 def origin_of(url: str) -> str | None:
     """Scheme, host and port of an http(s) URL in one form, or None for anything else, `null` included."""
     try:

@@ -16,7 +16,7 @@ from aibridge.contract.endpoint import Access, Endpoint, Of
 from aibridge.contract.shapes import Parameters
 from aibridge.control import csrf
 from aibridge.control.ask import Ask, AsyncHandler, Handler
-from aibridge.control.caller import Caller, Origin
+from aibridge.control.caller import Origin
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import json_response
 from aibridge.control.identity import identify
@@ -40,8 +40,9 @@ def served(
         caller = None if endpoint.needs is Access.PUBLIC else identify(request, world)
         origin = _origin(request, world)
         rate.take(endpoint.operation, caller, origin.address, request.headers.get(BYPASS))
-        _same_site(request, caller, world)
         ask: Ask[Any, Any] = Ask(endpoint, request, world, caller, origin)
+        if caller is not None and caller.by_cookie:
+            csrf.refuse_forged(request.method, request.headers.raw, ask.own_origins)
         content = await _content(request) if endpoint.body is not None else b""
 
         def prepare(connection: Connection) -> None:
@@ -92,17 +93,6 @@ def _origin(request: Request, world: Dependencies) -> Origin:
         address=world.address_of(peer, list(request.headers.raw)),
         user_agent=request.headers.get("user-agent", "")[:_LONGEST_USER_AGENT],
     )
-
-
-def _same_site(request: Request, caller: Caller | None, world: Dependencies) -> None:
-    """Refuse what a page of another site may have asked for.
-
-    Raises:
-        Forbidden: the caller is known by a cookie alone, and nothing says that a page of ours asks.
-    """
-    if caller is not None and caller.by_cookie:
-        own = f"{request.url.scheme}://{request.headers.get('host', '')}"
-        csrf.refuse_forged(request.method, request.headers.raw, (world.external_url(), own))
 
 
 async def _content(request: Request) -> bytes:

@@ -22,7 +22,7 @@ from aibridge.contract.signin import (
     OIDCMethod,
     PasswordMethod,
 )
-from aibridge.control import cookies
+from aibridge.control import cookies, csrf
 from aibridge.control.ask import Ask, AsyncHandler, Handler
 from aibridge.control.errors import json_response
 from aibridge.control.oidc_departure import LIFETIME, STATE_COOKIE
@@ -53,8 +53,7 @@ async def _methods(ask: _Ask) -> AuthMethods:
 
 async def _login(ask: Ask[None, LoginWithPasswordRequest]) -> Response:
     world, given = ask.world, ask.body
-    if world.settings.disable_password_auth:
-        raise Forbidden("Signing in by password is switched off here.", "The option is --disable-password-auth.")
+    csrf.refuse_foreign(ask.request.headers.raw, ask.own_origins)
     found = await ask.reading(lambda connection: _found(connection, given.email))
     user, known = found if found is not None else (None, None)
     account = given.email if user is None else user.id
@@ -69,6 +68,8 @@ async def _login(ask: Ask[None, LoginWithPasswordRequest]) -> Response:
     if user is None or known is None or not right:
         raise Unauthenticated("Incorrect email or password.")
     world.throttle.succeeded(ask.origin.address, account, monotonic())
+    if world.settings.disable_password_auth and not user.is_owner:  # owners must not be locked out with the provider
+        raise Forbidden("Signing in by password is for owners only here.", "The option is --disable-password-auth.")
     _check_status(user)
     fresh = await world.passwords.hash(given.password) if world.passwords.needs_rehash(known) else None
 

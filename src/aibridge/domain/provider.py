@@ -74,6 +74,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         origin = Origin(tls=tls, host=url.hostname, port=url.port or (443 if tls else 80))
         return cls(name=name, kind=kind, origin=origin, base_path=url.path.rstrip("/"), key=key, internal=internal)
 
+    @property
+    def base_url(self) -> str:
+        """Where it is, as a URL that `at` takes."""
+        return f"{'https' if self.origin.tls else 'http'}://{self.origin}{self.base_path}"
+
     def __repr__(self) -> str:
         return f"Provider(name={self.name!r}, kind={self.kind.value!r}, origin={str(self.origin)!r})"
 

@@ -43,7 +43,7 @@ def guard_against_openness(address: Address, database: Database) -> None:
     if not address.is_loopback and not in_force:
         raise CannotStart(
             f"--http-address {address} can be reached from other machines, and there is no token yet that would keep "
-            "them out. Make one first: aibridge tokens create NAME --user USERNAME"
+            "them out. Make one first: aibridge users create --first --username NAME"
         )
 
 

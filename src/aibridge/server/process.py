@@ -131,7 +131,7 @@ async def prepared(
                 ready=lambda: _ready(plane, journal),
                 metrics=metrics if post.metrics_door is None else None,
                 clock=time,
-                external_url=lambda: post.url,
+                external_url=lambda: settings.access_url or post.url,
                 limits=overload.limits_present(plane.limits, post.counts),
                 breakers=overload.Breakers(plane.guards),
                 settings=settings,

@@ -1,6 +1,7 @@
 """Roles as the tables keep them: a JSON array of names, beside which the organization stands, where there is one.
 
-The one place where a role is a string. What everybody has (`member`, `organization-member`) is never written.
+The one place where a role is a string. What everybody has (`member`, `organization-member`) is not among them: who
+checks what is to be written leaves it out.
 """
 
 import uuid
@@ -10,16 +11,13 @@ from functools import lru_cache
 import msgspec
 
 from aibridge.domain.role import RoleIdentifier
-from aibridge.domain.roles import MEMBER, ORGANIZATION_MEMBER
 
-_IMPLIED = frozenset((MEMBER.name, ORGANIZATION_MEMBER.name))
 _DECODER = msgspec.json.Decoder(list[str])
 
 
 def written(roles: Iterable[RoleIdentifier]) -> str:
     """The array, in the order of names, each once."""
-    names = {role.name for role in roles} - _IMPLIED
-    return msgspec.json.encode(sorted(names)).decode()
+    return msgspec.json.encode(sorted({role.name for role in roles})).decode()
 
 
 @lru_cache(4096)  # thousands of people have the same few roles

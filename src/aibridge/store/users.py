@@ -301,9 +301,5 @@ def _keep_an_owner(connection: Connection, user: User, field: str) -> None:
         _USERS.status != UserStatus.SUSPENDED.value,
         _USERS.roles.contains(held_roles.mention(OWNER.identifier)),
     )
-    if (
-        user.is_owner
-        and user.status is not UserStatus.SUSPENDED
-        and connection.execute(others.limit(1)).first() is None
-    ):
+    if user.is_owner and connection.execute(others.limit(1)).first() is None:
         raise Conflict(field, f"{user.username!r} is the last owner: make somebody else one before")
