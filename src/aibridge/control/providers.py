@@ -111,7 +111,7 @@ def _configured_view(provider: Provider) -> ProviderView:
         name=provider.name,
         display_name=provider.name,
         kind=provider.kind,
-        base_url=f"{provider.origin}{provider.base_path}",
+        base_url=provider.base_url,
         enabled=True,
         internal=provider.internal,
         key_hint=None if provider.key is None else "",

@@ -32,9 +32,10 @@ from aibridge.server.listeners import CannotStart, metrics_server
 from aibridge.server.opening import calm_collector
 from aibridge.server.serving import Server, Worker
 from aibridge.server.world import World
+from aibridge.store import providers as providers_stored
 from aibridge.store import sealing
 from aibridge.store.database import Database
-from aibridge.store.sealing import Keyring
+from aibridge.store.sealing import Keyring, SealingError
 
 if TYPE_CHECKING:
     from aibridge.control.oidc import OpenIDConnect
@@ -102,6 +103,7 @@ async def prepared(
             ledger(post.journal, settings.database, patience=post.patience)
         )
         keyring = sealing.keyring(settings.encryption_keys, settings.data_dir)
+        _reseal(database, keyring)
         world = World(database, keyring, session_duration=settings.session_duration)
         await rooms.enter_async_context(_repeated(REFRESH_EVERY, world.refresh))
         rooms.push_async_callback(world.note_uses)
@@ -163,6 +165,22 @@ async def prepared(
         _load(config)
         kind = Worker if post.worker else Server
         yield Process(kind(config, plane, journal, drain_timeout=settings.drain_timeout), world, plane)
+
+
+def _reseal(database: Database, keyring: Keyring) -> None:
+    """Seal with the present master key what an older one sealed, so that the older one can be dropped.
+
+    A secret that cannot be opened is left as it is: the provider is left out, and told in the log, when it is wanted.
+    """
+    try:
+        with database.reading() as connection:
+            old = providers_stored.sealed_before(connection, keyring)
+        if old:
+            with database.writing() as connection:
+                providers_stored.reseal(connection, keyring)
+            _log.info("resealed with master key %s: %d provider keys", keyring.key_id, old)
+    except SealingError as problem:
+        _log.error("nothing was resealed: %s", problem)
 
 
 async def _sign_in_elsewhere(

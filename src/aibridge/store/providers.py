@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from aibridge.domain import provider_name
 from aibridge.domain.provider import Origin, Provider, ProviderKind
@@ -186,6 +186,13 @@ def delete(connection: Connection, provider: str) -> None:
     """
     connection.execute(schema.providers.delete().where(_PROVIDERS.id == one(connection, provider).id))
     changes.note(connection)
+
+
+def sealed_before(connection: Connection, keyring: Keyring) -> int:
+    """How many keys another master key than the present one sealed."""
+    other = select(func.count()).where(_PROVIDERS.master_key_id != keyring.key_id)
+    count: int = connection.execute(other).scalar_one()
+    return count
 
 
 def reseal(connection: Connection, keyring: Keyring) -> int:

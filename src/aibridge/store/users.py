@@ -69,7 +69,6 @@ def insert(  # noqa: PLR0913 (what a user is, each by name)
     password_hash: str | None = None,
     organization_ids: Sequence[uuid.UUID] | None = None,
     service_account_of: uuid.UUID | None = None,
-    is_owner: bool = False,
     now: int,
 ) -> User:
     """Add a user, as a member of the given organizations: of the built-in one, or a service account's own, if None.
@@ -84,7 +83,7 @@ def insert(  # noqa: PLR0913 (what a user is, each by name)
     """
     if organization_ids is None:
         organization_ids = (service_account_of or DEFAULT_ORGANIZATION,)
-    kept = _site_roles((*roles, OWNER.identifier) if is_owner else roles)
+    kept = _site_roles(roles)
     if service_account_of is not None:
         _check_service_account(service_account_of, organization_ids, kept, login_type)
     if password_hash is not None and login_type is not LoginType.PASSWORD:
