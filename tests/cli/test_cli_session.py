@@ -66,6 +66,23 @@ def test_a_token_is_kept_if_the_server_knows_it(shell: Shell, server: Standin) -
     assert kept(shell) == {"url": server.url, "session_token": "aib_given", "is_own": False}
 
 
+def test_a_token_for_calls_alone_is_kept_though_it_may_not_read_whose_it_is(shell: Shell, server: Standin) -> None:
+    server.answers |= {"user": Refusal(404, ErrorBody(message="There is none.")), "experiments": []}
+
+    said = shell.done("login", server.url, "--token-file", "-", typed="aib_given\n")
+
+    assert said == f"You are signed in at {server.url}, with a token whose scope does not say whose it is.\n"
+    assert kept(shell)["session_token"] == "aib_given"
+
+
+def test_a_server_that_knows_nobody_and_nothing_is_none_to_sign_in_at(shell: Shell, server: Standin) -> None:
+    refusal = Refusal(404, ErrorBody(message="There is none."))
+    server.answers |= {"user": refusal, "experiments": refusal}
+
+    assert "There is none." in shell.fails("login", server.url, "--token", "aib_given")[1]
+    assert not (shell.home / ".config").exists()
+
+
 def test_a_token_that_is_refused_is_not_kept(shell: Shell, server: Standin) -> None:
     server.answers["user"] = Refusal(401, ErrorBody(message="Who are you?"))
 

@@ -144,11 +144,14 @@ def _sqlite_shape(connection: Connection) -> object:
     tables = connection.exec_driver_sql("SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main'")
     for name, *kept in tables.all():
         if not name.startswith("sqlite_"):
-            parts = ("table_info", "index_list", "foreign_key_list")
-            found = [tuple(row) for part in parts for row in connection.exec_driver_sql(f"PRAGMA {part}({name})")]
-            shape[name] = [tuple(kept), *found]
-    indexes = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name")
-    return shape, [tuple(row) for row in indexes]
+            columns, indexes, references = (
+                [tuple(row) for row in connection.exec_driver_sql(f"PRAGMA {part}({name})")]
+                for part in ("table_info", "index_list", "foreign_key_list")
+            )
+            # Which index was made first is a matter of chance.
+            shape[name] = [tuple(kept), columns, sorted(row[1:] for row in indexes), references]
+    made = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name")
+    return shape, [tuple(row) for row in made]
 
 
 def _postgresql_shape(connection: Connection) -> object:

@@ -111,23 +111,27 @@ def test_who_may_not_record_a_call_may_not_make_one(world: World, bounds: dict[s
     assert world.known(world.token(world.user(), "x", **bounds)).actor.may_call is may_call
 
 
-def test_who_has_left_the_organization_of_a_token_makes_no_calls_with_it(world: World) -> None:
-    ann = world.user(roles=(RoleIdentifier("auditor"),))
+def test_tokens_of_one_user_are_each_for_what_they_are_for(world: World) -> None:
+    ann = world.user()
+    reading, free = world.token(ann, "reading", scopes=("api_key:read",)), world.token(ann, "free")
+    in_force = snapshot(world.database).tokens
+    assert [in_force[token.id].actor.may_call for token in (reading, free)] == [False, True]
+
+
+def test_who_is_no_member_of_a_tokens_organization_makes_no_calls_with_it(world: World) -> None:
+    ann = world.user()
     token = world.token(ann)
     with world.database.writing() as connection:
         acme = an_organization(connection)
         members.add(connection, acme.id, ann.id, now=NOW)
-        other = tokens.mint(
-            connection, user_id=ann.id, organization_id=acme.id, name="acme", parent=EVERYTHING, now=NOW
-        )
+    other = world.token(ann, "acme", organization_id=acme.id)
     assert world.known(other).actor.organization_id == str(acme.id)
     assert world.known(other).actor.may_call
     with world.database.writing() as connection:
-        members.remove(connection, acme.id, ann.id, now=NOW)
+        in_acme = schema.organization_members.c.organization_id == str(acme.id)
+        connection.execute(schema.organization_members.delete().where(in_acme))
     in_force = snapshot(world.database).tokens
-    assert token.id in in_force
-    assert in_force[token.id].actor.may_call
-    assert other.id not in in_force or not in_force[other.id].actor.may_call
+    assert [in_force[each.id].actor.may_call for each in (token, other)] == [True, False]
 
 
 def test_roles_that_organizations_make_come_with_their_definitions(world: World) -> None:
@@ -146,7 +150,6 @@ def test_roles_that_organizations_make_come_with_their_definitions(world: World)
 def test_what_tokens_have_in_common_is_there_once(world: World) -> None:
     people = [world.user(f"user{number}") for number in range(3)]
     minted = [world.token(user, name, scopes=("all",)) for user in people for name in "ab"]
-    known = [snapshot(world.database).tokens[token.id] for token in minted]
     in_one = snapshot(world.database).tokens
     known = [in_one[token.id] for token in minted]
     assert len({id(each.subject) for each in known}) == 3

@@ -1,6 +1,7 @@
 """`aibridge login`: sign in, and keep the session for the other commands and for AI clients."""
 
 import sys
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -83,9 +84,23 @@ def command(
         if token is None:
             token = _from_password(client, username, is_from_input=password_stdin)
     with answered(Session(url=where, session_token=token)) as client:
-        user = client.user("me")
+        username = _whose(client)
     session.keep(Session(url=where, session_token=token, is_own=is_own))
-    click.echo(f"You are signed in at {where} as {user.username}.")
+    known = f" as {username}" if username else ", with a token whose scope does not say whose it is"
+    click.echo(f"You are signed in at {where}{known}.")
+
+
+def _whose(client: "Client") -> str | None:
+    """Whose the token is; None for one that is in force and may not read that, such as one for AI calls alone."""
+    from aibridge.sdk import Error  # noqa: PLC0415 -- as in `asking`
+
+    try:
+        return client.user("me").username
+    except Error as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        client.experiments()  # This asks for no permission, but for a token in force.
+        return None
 
 
 def _from_password(client: "Client", username: str | None, *, is_from_input: bool) -> str:

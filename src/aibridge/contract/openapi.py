@@ -22,7 +22,7 @@ _PATH_PARAMETERS = {
     "limit": "Its name.",
     "organization": "Its id or name.",
     "provider": "Its id or name.",
-    "role": "Its name, without the organization.",
+    "role_name": "Its name, without the organization.",
     "token_name": "The token's name.",
     "user": "Their id or username, or `me` for the caller.",
 }

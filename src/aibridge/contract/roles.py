@@ -111,7 +111,7 @@ ENDPOINTS = (
     Endpoint(
         operation="update_organization_role",
         method="PUT",
-        path=f"{_CUSTOM}/{{role}}",
+        path=f"{_CUSTOM}/{{role_name}}",
         summary="Change a role that an organization made.",
         needs=Needs(action=Action.UPDATE, resource=Resource.ASSIGN_ORG_ROLE),
         body=UpdateCustomRoleRequest,
@@ -120,7 +120,7 @@ ENDPOINTS = (
     Endpoint(
         operation="delete_organization_role",
         method="DELETE",
-        path=f"{_CUSTOM}/{{role}}",
+        path=f"{_CUSTOM}/{{role_name}}",
         summary="Delete a role that an organization made, and take it from all who hold it.",
         needs=Needs(action=Action.DELETE, resource=Resource.ASSIGN_ORG_ROLE),
         status=204,

@@ -12,10 +12,10 @@ from aibridge.contract.organizations import (
 )
 from aibridge.contract.shapes import Page
 from aibridge.control.ask import Ask, Handler
-from aibridge.control.errors import NotFound
+from aibridge.control.errors import Conflicting, NotFound
 from aibridge.control.instants import instant
 from aibridge.control.paging import cursor, paged
-from aibridge.control.ranks import require_giving
+from aibridge.control.ranks import require_giving, require_no_rise
 from aibridge.domain.authorize import Object
 from aibridge.domain.permission import Action, Resource
 from aibridge.store import members
@@ -40,7 +40,10 @@ def _view(member: stored.Member) -> OrganizationMember:
 def _list(ask: Ask[Page, None], connection: Connection) -> OrganizationMembersResponse:
     organization_id = ask.things.organization.id
     if not ask.sight(Resource.ORGANIZATION_MEMBER).everything:
-        own = [_view(members.one(connection, organization_id, ask.caller.id))]
+        try:
+            own = [_view(members.one(connection, organization_id, ask.caller.id))]
+        except LookupError:  # since the snapshot was taken
+            raise NotFound from None
         return OrganizationMembersResponse(members=own, count=len(own))
     with cursor():
         page = members.page(connection, organization_id, stored.Query(**paged(ask.query)))
@@ -61,7 +64,11 @@ def _remove(ask: _Ask, connection: Connection) -> None:
     member = _member(ask)
     theirs = Object(resource=Resource.ASSIGN_ORG_ROLE, organization_id=member.organization_id, id=member.user_id)
     if member.user_id != ask.caller.id:
-        require_giving(ask, Resource.ASSIGN_ORG_ROLE, theirs, member.roles, ())
+        # Whoever is in no organization cannot sign in: who holds a role of the site is not for others to shut out.
+        held = (*member.roles, *ask.things.user.roles)
+        require_giving(ask, connection, Resource.ASSIGN_ORG_ROLE, theirs, held, ())
+    elif ask.things.user.organization_ids == (member.organization_id,):
+        raise Conflicting("You would be in no organization, and could not sign in.", "user")
     members.remove(connection, member.organization_id, member.user_id, now=ask.now)
     _record(ask, connection, Action.DELETE, before=member)
 
@@ -69,8 +76,9 @@ def _remove(ask: _Ask, connection: Connection) -> None:
 def _update_roles(ask: Ask[None, UpdateMemberRolesRequest], connection: Connection) -> OrganizationMember:
     before = _member(ask)
     what = Object(resource=Resource.ASSIGN_ORG_ROLE, organization_id=before.organization_id, id=before.user_id)
-    require_giving(ask, Resource.ASSIGN_ORG_ROLE, what, before.roles, ask.body.roles)
+    require_giving(ask, connection, Resource.ASSIGN_ORG_ROLE, what, before.roles, ask.body.roles)
     after = members.set_roles(connection, before.organization_id, before.user_id, ask.body.roles, now=ask.now)
+    require_no_rise(ask, connection, before.organization_id)
     _record(ask, connection, "set_roles", before=before, after=after)
     return _view(after)
 

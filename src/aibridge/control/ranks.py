@@ -1,41 +1,47 @@
 """Who may give which roles, and change whom: what the permission to do so leaves open."""
 
+import uuid
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection
 
 from aibridge.control.ask import Ask
-from aibridge.domain.authorize import Object
+from aibridge.domain.authorize import Object, authorize, beyond
 from aibridge.domain.errors import Forbidden
-from aibridge.domain.permission import Action, Resource
+from aibridge.domain.permission import PAIRS, Action, Resource
 from aibridge.domain.role import RoleIdentifier
-from aibridge.domain.roles import MEMBER, may_assign, may_manage
-from aibridge.store import subjects
+from aibridge.domain.roles import MEMBER, ORGANIZATION_MEMBER, may_assign, may_manage
+from aibridge.domain.scope import EVERYTHING, narrower
+from aibridge.store import custom_roles, subjects
+
+_EVERYBODYS = frozenset((MEMBER.name, ORGANIZATION_MEMBER.name))
 
 
 def require_rank(ask: Ask[Any, Any], connection: Connection, user_id: str) -> None:
     """Refuse to change somebody who holds a role that the caller could not give them.
 
-    Else whoever may set passwords could sign in as an owner.
+    Else whoever may set passwords could sign in as an owner, and whoever makes tokens for service accounts could do
+    what the strongest of them may.
 
     Raises:
         Forbidden: they hold one.
     """
-    theirs = subjects.subject_of(connection, user_id).roles - {MEMBER.identifier}  # everybody is one
+    theirs = [role for role in subjects.subject_of(connection, user_id).roles if role.name not in _EVERYBODYS]
     if not may_manage(ask.caller.subject.roles, theirs):
         beyond = ", ".join(str(role) for role in sorted(theirs) if not may_assign(ask.caller.subject.roles, role))
         raise Forbidden("You are not allowed to change this user.", f"They hold roles that you may not give: {beyond}.")
 
 
-def require_giving(
+def require_giving(  # noqa: PLR0913 (who, where, and what they hold and shall hold)
     ask: Ask[Any, Any],
+    connection: Connection,
     resource: Resource,
     what: Object,
     before: Iterable[RoleIdentifier],
     after: Iterable[RoleIdentifier],
 ) -> None:
-    """Refuse to give, or take, a role that is not the caller's to give.
+    """Refuse to give, or take, a role that is not the caller's to give; or to give more than the caller may do.
 
     Raises:
         Forbidden: it names the first such role.
@@ -45,5 +51,38 @@ def require_giving(
     for role in sorted(new ^ old):
         if not may_assign(held, role):
             raise Forbidden("You are not allowed to do this.", f"The role {role} is not yours to give or to take.")
+    for custom in custom_roles.of(connection, new - old):
+        if beyond(ask.caller.subject, custom):
+            detail = f"The role {custom.identifier} grants what you may not do there."
+            raise Forbidden("You are not allowed to do this.", detail)
     if old - new:
         ask.require(Action.UNASSIGN, Object(resource=resource, organization_id=what.organization_id, id=what.id))
+
+
+def require_no_rise(ask: Ask[Any, Any], connection: Connection, organization_id: uuid.UUID | None) -> None:
+    """Refuse a change of roles, which is made by now, that lets the caller do more than before: nobody raises themselves.
+
+    A role that denies something is one's own to change only where nothing comes of it.
+
+    Raises:
+        Forbidden: it names the first thing that they could do now.
+    """
+    before = ask.caller.subject
+    after = subjects.subject_of(connection, before.actor_id, before.scope)
+    for resource, action in sorted(PAIRS):
+        what = Object(resource=resource, organization_id=organization_id)
+        if not authorize(before, action, what) and authorize(after, action, what):
+            raise Forbidden("You are not allowed to do this.", f"It would let yourself do {resource}:{action}.")
+
+
+def require_unbounded(ask: Ask[Any, Any]) -> None:
+    """Refuse what leads to a session, which has no bounds, to whoever came with a token that has some.
+
+    Raises:
+        Forbidden: they did.
+    """
+    if not narrower(ask.caller.subject.scope, EVERYTHING):
+        raise Forbidden(
+            "You are not allowed to do this.",
+            "It would lead to a session without bounds, and the token that you came with has a scope or a list.",
+        )

@@ -29,7 +29,7 @@ class RateLimit:
     def __init__(self, amount: int) -> None:
         self._amount = amount
         self._limiters: Keyed[tuple[str, str], RateLimiter] = Keyed(
-            lambda: ExactWindow(amount, WINDOW, NAME), lambda limiter, now: limiter.idle(now), _MOST_KEYS
+            lambda: ExactWindow(max(amount, 1), WINDOW, NAME), lambda limiter, now: limiter.idle(now), _MOST_KEYS
         )
 
     def take(self, operation: str, caller: Caller | None, address: str, bypass: str | None) -> None:

@@ -15,6 +15,7 @@ from aibridge.contract.roles import (
 )
 from aibridge.control.ask import Ask, Handler
 from aibridge.control.errors import InvalidBody, Validation
+from aibridge.control.ranks import require_no_rise
 from aibridge.domain.authorize import Object, beyond
 from aibridge.domain.errors import Forbidden
 from aibridge.domain.permission import Action, Permission, Resource
@@ -76,12 +77,15 @@ def _update(ask: Ask[None, UpdateCustomRoleRequest], connection: Connection) -> 
     role = _role(ask, before.role.identifier.name, permissions)
     display_name = None if wanted.display_name is msgspec.UNSET else wanted.display_name
     after = custom_roles.update(connection, role, display_name=display_name, now=ask.now)
+    require_no_rise(ask, connection, role.identifier.organization_id)
     _record(ask, connection, Action.UPDATE, before=before, after=after)
     return _view(ask, after)
 
 
 def _delete(ask: _Ask, connection: Connection) -> None:
-    custom_roles.delete(connection, ask.things.role.role.identifier, now=ask.now)
+    gone = ask.things.role.role.identifier
+    custom_roles.delete(connection, gone, now=ask.now)
+    require_no_rise(ask, connection, gone.organization_id)
     _record(ask, connection, Action.DELETE, before=ask.things.role)
 
 

@@ -166,7 +166,7 @@ _FINDERS: Mapping[str, Callable[[Things, Connection, str], None]] = {
     "key": Things.find_key,
     "token_name": Things.find_token_name,
     "group": Things.find_group,
-    "role": Things.find_role,
+    "role_name": Things.find_role,
     "limit": Things.find_limit,
     "provider": Things.find_provider,
 }

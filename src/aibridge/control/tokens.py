@@ -18,6 +18,7 @@ from aibridge.control.ask import Ask, Handler
 from aibridge.control.errors import InvalidBody, Validation
 from aibridge.control.instants import instant
 from aibridge.control.paging import cursor, paged
+from aibridge.control.ranks import require_rank
 from aibridge.domain.authorize import Object
 from aibridge.domain.errors import Forbidden
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
@@ -66,6 +67,8 @@ def _list(ask: Ask[TokensQuery, None], connection: Connection) -> APIKeysRespons
 def _create(ask: Ask[None, CreateTokenRequest], connection: Connection) -> GeneratedToken:
     wanted, user = ask.body, ask.things.user
     caller = ask.caller
+    if user.id != caller.id:
+        require_rank(ask, connection, user.id)
     minted = tokens.mint(
         connection,
         user_id=user.id,
@@ -96,6 +99,8 @@ def _delete(ask: _Ask, connection: Connection) -> None:
 
 def _rotate(ask: Ask[None, RotateTokenRequest], connection: Connection) -> GeneratedToken:
     old, wanted = ask.things.key, ask.body
+    if old.user_id != ask.caller.id:
+        require_rank(ask, connection, old.user_id)
     if not narrower(ask.caller.subject.scope, scope_of(old.scopes, old.only)):
         raise Forbidden("You are not allowed to do this.", "The token may do more than the one that you came with.")
     minted = token_rotation.rotate(
@@ -114,12 +119,13 @@ def _organization_of(ask: Ask[None, CreateTokenRequest]) -> uuid.UUID:
     Raises:
         InvalidBody: the user belongs to several, and not to the one that is meant where nothing is said.
     """
-    wanted, theirs = ask.body.organization_id, ask.things.user.organization_ids
+    user = ask.things.user
+    wanted, theirs = ask.body.organization_id, user.organization_ids
     if wanted is not None:
-        ask.require(
-            ask.endpoint.needs.action if not isinstance(ask.endpoint.needs, str) else Action.CREATE,
-            Object(resource=Resource.API_KEY, organization_id=wanted, owner_id=ask.things.user.id),
-        )
+        # A service account is in its own organization alone: whoever may make its tokens may make them there.
+        if user.service_account_of is None:
+            place = Object(resource=Resource.API_KEY, organization_id=wanted, owner_id=user.id)
+            ask.require(Action.CREATE, place)
         return wanted
     if DEFAULT_ORGANIZATION in theirs:
         return DEFAULT_ORGANIZATION

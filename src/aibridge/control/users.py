@@ -20,11 +20,11 @@ from aibridge.contract.users import (
     UsersResponse,
 )
 from aibridge.control.ask import Ask, AsyncHandler, Handler
-from aibridge.control.errors import InvalidBody, NotFound, Validation
+from aibridge.control.errors import Conflicting, InvalidBody, NotFound, Validation
 from aibridge.control.instants import instant
 from aibridge.control.organizations import organization_view
 from aibridge.control.paging import cursor, paged
-from aibridge.control.ranks import require_giving, require_rank
+from aibridge.control.ranks import require_giving, require_no_rise, require_rank, require_unbounded
 from aibridge.domain.authorize import Object
 from aibridge.domain.errors import Forbidden, RateLimited
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
@@ -155,6 +155,7 @@ def _set_status(ask: _Ask, connection: Connection, status: UserStatus) -> User:
 
 async def _update_user_password(ask: Ask[None, UpdateUserPasswordRequest]) -> None:
     user, own = ask.things.user, ask.things.user.id == ask.caller.id
+    require_unbounded(ask)
     known = await ask.reading(lambda connection: users.password_hash(connection, user.id))
     if own and known is not None:
         await _check_old_password(ask, known)
@@ -164,6 +165,8 @@ async def _update_user_password(ask: Ask[None, UpdateUserPasswordRequest]) -> No
     def change(connection: Connection) -> None:
         if not own:
             require_rank(ask, connection, user.id)
+        elif users.password_hash(connection, user.id) != known:
+            raise Conflicting("The password was changed in the meantime.", "old_password")
         users.set_password(connection, user.id, fresh)
         kept = ask.caller.actor.token_id if own else None
         tokens.revoke_all(connection, user.id, kind=TokenKind.SESSION, except_id=kept, now=ask.now)
@@ -183,8 +186,10 @@ def _user_roles(ask: _Ask, connection: Connection) -> UserRoles:
 
 def _update_user_roles(ask: Ask[None, UpdateRolesRequest], connection: Connection) -> User:
     before, wanted = ask.things.user, ask.body.roles
-    require_giving(ask, Resource.ASSIGN_ROLE, Object(resource=Resource.ASSIGN_ROLE, id=before.id), before.roles, wanted)
+    what = Object(resource=Resource.ASSIGN_ROLE, id=before.id)
+    require_giving(ask, connection, Resource.ASSIGN_ROLE, what, before.roles, wanted)
     after = users.set_roles(connection, before.id, wanted, now=ask.now)
+    require_no_rise(ask, connection, None)
     _record(ask, connection, "set_roles", before=before, after=after)
     return view(after)
 

@@ -39,21 +39,29 @@ class AsyncRoles(AsyncTransport):
         )
 
     async def update_organization_role(
-        self, organization: UUID | str, role: str, request: UpdateCustomRoleRequest
+        self, organization: UUID | str, role_name: str, request: UpdateCustomRoleRequest
     ) -> AssignableRole:
         """Change a role that an organization made."""
         return await self.request(
             "PUT",
-            at("/api/v2/organizations/{organization}/members/roles/{role}", organization=organization, role=role),
+            at(
+                "/api/v2/organizations/{organization}/members/roles/{role_name}",
+                organization=organization,
+                role_name=role_name,
+            ),
             body=request,
             response=AssignableRole,
         )
 
-    async def delete_organization_role(self, organization: UUID | str, role: str) -> None:
+    async def delete_organization_role(self, organization: UUID | str, role_name: str) -> None:
         """Delete a role that an organization made, and take it from all who hold it."""
         await self.request(
             "DELETE",
-            at("/api/v2/organizations/{organization}/members/roles/{role}", organization=organization, role=role),
+            at(
+                "/api/v2/organizations/{organization}/members/roles/{role_name}",
+                organization=organization,
+                role_name=role_name,
+            ),
         )
 
     async def check_authorization(self, request: AuthorizationRequest) -> dict[str, bool]:
