@@ -24,7 +24,7 @@ from typing import Final
 import msgspec
 
 from aibridge.ledger.shipper import Progress, Shipper
-from aibridge.store.database import Database, DatabaseUnavailable
+from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
 from aibridge.store.sink import LedgerSink
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -61,7 +61,7 @@ def main() -> int:
     try:
         with _alone_in(directory), contextlib.closing(Database.open(order.database)) as database:
             return 0 if Shipper(directory, LedgerSink(database)).run(stopping, _tell) else 1
-    except (DatabaseUnavailable, OSError) as problem:
+    except (DatabaseTooNew, DatabaseUnavailable, ValueError, OSError) as problem:
         _log.error("the ledger's records wait in %s: %s", directory, problem)
         return 1
 

@@ -39,8 +39,8 @@ def _real_call(url: str, token: str, providers: Sequence[Provider]) -> list[str]
 
 def _first_steps(url: str, token: str, call: Sequence[str]) -> list[str]:
     return [
-        f"This is the owner's token. It is shown once. `aibridge login {url} --token-file -` keeps it; "
-        "`aibridge tokens create` makes others.",
+        "This is the owner's token. It is shown once.",
+        f"`aibridge login {url} --token-file -` keeps it; `aibridge tokens create` makes others.",
         "",
         f"  {token}",
         "",

@@ -1,5 +1,6 @@
 """`aibridge limits` over the API."""
 
+import msgspec
 import pytest
 from api_standin import Standin
 from api_things import LAB, limit, organization
@@ -30,6 +31,17 @@ def test_a_limit_is_shown(shell: Shell, server: Standin) -> None:
 
     assert ["allowed", "$12.50 in 60 s"] in cells
     assert ["decisions", '{"admitted":7}'] in cells
+
+
+def test_all_that_was_said_of_a_limit_is_shown(shell: Shell, server: Standin) -> None:
+    said = {"organization_id": LAB, "burst": 1_500_000_000, "queue_timeout": 5.0, "queue_size": 16}
+    server.answers["limit"] = msgspec.structs.replace(limit(), **said)
+
+    cells = shell.cells("limits", "show", "budget")
+
+    assert ["organization_id", str(LAB)] in cells
+    assert ["burst", "$1.50"] in cells
+    assert ["queue", "16 for 5 s"] in cells
 
 
 def test_a_limit_is_made(shell: Shell, server: Standin) -> None:

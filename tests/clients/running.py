@@ -17,7 +17,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 
-from aibridge.store import tokens
+from people import token_of
+
+from aibridge.store import users
 from aibridge.store.database import Database
 
 AIBRIDGE = str(Path(sys.executable).with_name("aibridge"))
@@ -76,11 +78,9 @@ class Running:
     def more_tokens(self, count: int) -> list[str]:
         """Further tokens of the owner, which the server knows already. Each has a rate of its own."""
         with closing(Database.open(f"sqlite:///{self.data_dir}/aibridge.db")) as database:
-            owner = tokens.listing(database)[0].user_id
-            minted = [
-                tokens.create(database, user_id=owner, name=f"more-{number}", now=time.time_ns() // 1000).text
-                for number in range(count)
-            ]
+            with database.reading() as connection:
+                owner = users.one(connection, "owner")
+            minted = [token_of(database, owner, now=time.time_ns() // 1000).text for _ in range(count)]
 
         def known() -> bool:
             try:

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import msgspec
 
 from aibridge.control.app import Dependencies, create_app
-from aibridge.store import tokens
 from aibridge.store.database import Database
+from aibridge.store.snapshot import snapshot
 
 NOW = 1_790_000_000
 
@@ -17,6 +17,7 @@ NOW = 1_790_000_000
 class Answer(msgspec.Struct):
     status: int
     headers: dict[str, str]
+    """Those that stand there several times, joined by a line break."""
     body: bytes
     raised: Exception | None
     """What the application raised after it had answered: a server logs it with its stack."""
@@ -25,29 +26,49 @@ class Answer(msgspec.Struct):
     def json(self) -> Any:
         return msgspec.json.decode(self.body)
 
+    @property
+    def fields(self) -> list[str]:
+        """The fields that are wrong, by the answer."""
+        return [validation["field"] for validation in self.json["validations"]]
+
 
 class Control:
     """The application, and what it was composed of."""
 
-    def __init__(self, database: Database, **dependencies: Any) -> None:
+    def __init__(self, database: Database, *, world: type[Dependencies] = Dependencies, **dependencies: Any) -> None:
         self.now = float(NOW)
         given: dict[str, Any] = {
             "database": database,
-            "snapshot": lambda: tokens.snapshot(database),
+            "snapshot": lambda: snapshot(database),
             "ready": lambda: (True, {}),
             "clock": lambda: self.now,
             "external_url": lambda: "https://ai.example.com",
         }
-        self._app = create_app(Dependencies(**given | dependencies))
+        self._app = create_app(world(**given | dependencies))
 
-    def call(self, target: str, token: str | None = None, *, method: str = "GET", **headers: str) -> Answer:
-        """Call a path with its query, a token going into `Authorization` and `x_y=` into the header `x-y`."""
+    def call(
+        self, target: str, token: str | None = None, *, method: str = "GET", body: object = None, **headers: str
+    ) -> Answer:
+        """Call a path with its query, a token going into `Authorization` and `x_y=` into the header `x-y`.
+
+        A body is written as JSON, unless it is bytes. A stream is left at its first event.
+        """
+        return asyncio.run(self.called(target, token, method=method, body=body, **headers))
+
+    async def called(
+        self, target: str, token: str | None = None, *, method: str = "GET", body: object = None, **headers: str
+    ) -> Answer:
+        """The same, within an event loop."""
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
         if token is not None:
             named.append(("authorization", f"Bearer {token}"))
-        return asyncio.run(self._call(method, target, [(a.encode(), b.encode()) for a, b in named]))
+        content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        return await self.sent(method, target, [(a.encode(), b.encode()) for a, b in named], content)
 
-    async def _call(self, method: str, target: str, headers: Sequence[tuple[bytes, bytes]]) -> Answer:
+    async def sent(
+        self, method: str, target: str, headers: Sequence[tuple[bytes, bytes]], content: bytes = b""
+    ) -> Answer:
+        """Send headers as they are."""
         path, _, query = target.partition("?")
         scope: MutableMapping[str, Any] = {
             "type": "http",
@@ -63,23 +84,34 @@ class Control:
             "server": ("127.0.0.1", 4001),
             "client": ("127.0.0.1", 50000),
         }
-        sent: list[MutableMapping[str, Any]] = []
+        messages: list[MutableMapping[str, Any]] = []
+        coming = iter([{"type": "http.request", "body": content, "more_body": False}])
+        answered = asyncio.Event()
 
         async def receive() -> MutableMapping[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            message = next(coming, None)
+            if message is None:
+                await answered.wait()
+                return {"type": "http.disconnect"}
+            return message
 
         async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
+            messages.append(message)
+            if message.get("body"):
+                answered.set()
 
         raised = None
         try:
             await self._app(scope, receive, send)
         except Exception as error:
-            if not sent:
+            if not messages:
                 raise
             raised = error
-        start, *rest = sent
-        answer_headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        start, *rest = messages
+        answer_headers: dict[str, str] = {}
+        for name, value in start["headers"]:
+            before = answer_headers.get(name.decode())
+            answer_headers[name.decode()] = value.decode() if before is None else f"{before}\n{value.decode()}"
         return Answer(start["status"], answer_headers, b"".join(message.get("body", b"") for message in rest), raised)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from control_driver import NOW, Control
+from people import person, token_of
 
 from aibridge.control.dependencies import BreakerPresent
+from aibridge.domain.roles import OWNER
 from aibridge.overload.breaker import State
-from aibridge.store import tokens, users
 from aibridge.store.database import Database
 
 PATH = "/api/v2/aibridge/breakers"
@@ -58,9 +59,9 @@ class Team(msgspec.Struct):
 @pytest.fixture
 def team(tmp_path: Path) -> Iterator[Team]:
     with closing(Database.open(f"sqlite:///{tmp_path}/aibridge.db")) as database:
-        owner = users.create(database, username="root", is_owner=True, now=INSTANT)
-        member = users.create(database, username="ann", now=INSTANT)
-        texts = [tokens.create(database, user_id=user.id, name="", now=INSTANT).text for user in (owner, member)]
+        owner = person(database, "root", roles=(OWNER.identifier,), now=INSTANT)
+        member = person(database, "ann", now=INSTANT)
+        texts = [token_of(database, user, now=INSTANT).text for user in (owner, member)]
         closed = msgspec.structs.replace(OPEN, name="anthropic:main:*", state=State.CLOSED, seconds_left=0.0)
         bench = Bench(OPEN, closed)
         yield Team(Control(database, breakers=bench), bench, *texts)
@@ -125,8 +126,8 @@ def test_reading_closes_nothing(team: Team) -> None:
 
 def test_a_gateway_without_breakers_has_none_to_show_or_close(tmp_path: Path) -> None:
     with closing(Database.open(f"sqlite:///{tmp_path}/other.db")) as database:
-        owner = users.create(database, username="root", is_owner=True, now=INSTANT)
-        token = tokens.create(database, user_id=owner.id, name="", now=INSTANT).text
+        owner = person(database, "root", roles=(OWNER.identifier,), now=INSTANT)
+        token = token_of(database, owner, now=INSTANT).text
         control = Control(database)
         assert control.call(PATH, token).json == {"count": 0, "results": []}
         assert control.call(f"{PATH}/x/reset", token, method="POST").status == 404

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from control_driver import NOW, Control
+from people import person, token_of
 
 from aibridge.domain.token import MintedToken
 from aibridge.store import tokens, users
@@ -22,9 +23,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def token(database: Database) -> MintedToken:
-    user = users.create(database, username="ann", now=NOW * 1_000_000)
+    user = person(database, "ann", now=NOW * 1_000_000)
     expires_at = (NOW + 10) * 1_000_000
-    return tokens.create(database, user_id=user.id, name="x", now=NOW * 1_000_000, expires_at=expires_at)
+    return token_of(database, user, now=NOW * 1_000_000, expires_at=expires_at)
 
 
 def test_a_token_is_taken_from_wherever_clients_put_it(database: Database, token: MintedToken) -> None:
@@ -58,7 +59,9 @@ def test_the_token_that_is_ours_counts_whatever_stands_beside_it(
 
 
 def test_of_two_tokens_of_ours_the_place_that_comes_first_counts(database: Database, token: MintedToken) -> None:
-    other = tokens.create(database, user_id=users.named(database, "ann").id, name="y", now=NOW)
+    with database.reading() as connection:
+        ann = users.one(connection, "ann")
+    other = token_of(database, ann, now=NOW)
     used: list[str] = []
     control = Control(database, used=used.append)
     control.call(PATH, token.text, x_api_key=other.text)  # the key is the first header of the two

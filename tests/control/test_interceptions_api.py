@@ -9,12 +9,15 @@ from urllib.parse import quote
 import msgspec
 import pytest
 from control_driver import NOW, Control
+from people import person, token_of
 
 from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.roles import OWNER
 from aibridge.domain.usage import Usage, UsageSource
-from aibridge.store import schema, tokens, users
+from aibridge.store import schema
 from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink
+from aibridge.store.snapshot import snapshot
 
 PATH = "/api/v2/aibridge/interceptions"
 INSTANT = NOW * 1_000_000
@@ -54,9 +57,9 @@ class Team(msgspec.Struct):
 @pytest.fixture
 def team(tmp_path: Path) -> Iterator[Team]:
     with closing(Database.open(f"sqlite:///{tmp_path}/aibridge.db")) as database:
-        owner = users.create(database, username="root", is_owner=True, now=INSTANT)
-        member = users.create(database, username="ann", now=INSTANT)
-        texts = [tokens.create(database, user_id=user.id, name="", now=INSTANT).text for user in (owner, member)]
+        owner = person(database, "root", roles=(OWNER.identifier,), now=INSTANT)
+        member = person(database, "ann", now=INSTANT)
+        texts = [token_of(database, user, now=INSTANT).text for user in (owner, member)]
         yield Team(database, Control(database), texts[0], texts[1], member.id)
 
 
@@ -187,7 +190,7 @@ def test_paging_errors_have_the_words_clients_know(team: Team) -> None:
 def test_a_database_in_trouble_is_a_503_that_says_when_to_come_back(
     team: Team, caplog: pytest.LogCaptureFixture
 ) -> None:
-    known = tokens.snapshot(team.database)
+    known = snapshot(team.database)
     control = Control(team.database, snapshot=lambda: known)
     with team.database.writing() as connection:
         connection.exec_driver_sql(f"DROP TABLE {schema.interceptions.name}")

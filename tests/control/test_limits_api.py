@@ -7,13 +7,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from control_driver import NOW, Control
+from control_driver import NOW, Answer, Control
+from people import person, token_of
 
 from aibridge.control.dependencies import LimitPresent, SubjectPresent
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
+from aibridge.domain.price import Price
+from aibridge.domain.roles import OWNER
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
 from aibridge.domain.token import MintedToken
-from aibridge.store import tokens, users
+from aibridge.options import load
 from aibridge.store.database import Database
 
 PATH = "/api/v2/aibridge/limits"
@@ -37,6 +40,7 @@ RULE = Rule(
 class Team(msgspec.Struct):
     """An owner and a member, and what the gateway tells of its limits."""
 
+    database: Database
     control: Control
     owner: MintedToken
     member: MintedToken
@@ -67,10 +71,11 @@ def team(tmp_path: Path) -> Iterator[Team]:
         return present
 
     with closing(Database.open(f"sqlite:///{tmp_path}/aibridge.db")) as database:
-        owner = users.create(database, username="root", is_owner=True, now=INSTANT)
-        member = users.create(database, username="ann", now=INSTANT)
-        minted = [tokens.create(database, user_id=user.id, name="", now=INSTANT) for user in (owner, member, member)]
+        owner = person(database, "root", roles=(OWNER.identifier,), now=INSTANT)
+        member = person(database, "ann", now=INSTANT)
+        minted = [token_of(database, user, now=INSTANT) for user in (owner, member, member)]
         yield Team(
+            database=database,
             control=Control(database, limits=limits),
             owner=minted[0],
             member=minted[1],
@@ -160,3 +165,35 @@ def test_strangers_see_nothing_and_nobody_writes(team: Team) -> None:
     assert team.control.call(PATH).status == 401
     assert team.control.call(PATH, method="POST").status == 401
     assert team.control.call(PATH, team.member.text, method="POST").status == 400
+
+
+COST = {"unit": "cost", "amount": 5_000_000_000, "window": 86400.0}
+PRICED = msgspec.structs.replace(load({}, {}), prices=(Price(input=1, output=2),))
+
+
+def wrong(answer: Answer) -> list[tuple[str, str]]:
+    """What an answer says is wrong, by field."""
+    assert answer.status == 400, answer
+    return [(problem["field"], problem["detail"]) for problem in answer.json["validations"]]
+
+
+def test_a_limit_on_cost_needs_prices(team: Team) -> None:
+    needed = [("unit", "a limit on cost needs prices in the configuration")]
+    made = team.control.call(PATH, team.owner.text, method="POST", body=COST | {"name": "spend"})
+    assert wrong(made) == needed
+    rule = {"unit": "requests", "amount": 5, "window": 60.0}
+    assert team.control.call(PATH, team.owner.text, method="POST", body=rule | {"name": "spend"}).status == 201
+    assert wrong(team.control.call(f"{PATH}/spend", team.owner.text, method="PUT", body=COST)) == needed
+    priced = Control(team.database, settings=PRICED)
+    assert priced.call(f"{PATH}/spend", team.owner.text, method="PUT", body=COST).json["amount"] == COST["amount"]
+    assert priced.call(PATH, team.owner.text, method="POST", body=COST | {"name": "other"}).status == 201
+
+
+@pytest.mark.parametrize("field", ["amount", "burst"])
+def test_what_is_wrong_with_an_amount_of_cost_is_said_in_its_unit(team: Team, field: str) -> None:
+    body = COST | {"name": "spend", field: -7}
+    ((found, detail),) = wrong(
+        Control(team.database, settings=PRICED).call(PATH, team.owner.text, method="POST", body=body)
+    )
+    assert (found, detail.partition(";")[0]) == (field, '"-7" is not allowed')
+    assert "nano-dollars, a whole number from 1" in detail

@@ -82,6 +82,15 @@ def test_those_refused_are_promised_one_instant_after_another() -> None:
     assert max(holds.wait(0, "", 2, 1.0) for _ in range(100)) == 60.0
 
 
+def test_how_long_a_rule_is_held_is_learnt_while_there_is_one() -> None:
+    holds = Holds([HELD])
+    holds.ended(0, 8.0, Outcome.SUCCESS)
+    holds.replace({})
+    holds.ended(0, 8.0, Outcome.SUCCESS)
+    holds.replace({0: HELD})
+    assert holds.wait(0, "", 1, 0.0) == UNKNOWN / 4
+
+
 def test_a_share_decides_as_one_process_does() -> None:
     async def scenario() -> None:
         alone = Share([TOKENS], lambda: 0.0, 1)

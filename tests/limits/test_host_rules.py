@@ -83,6 +83,16 @@ def test_what_was_said_last_of_a_rule_holds() -> None:
     uvloop.run(scenario())
 
 
+def test_the_rules_of_the_configuration_hold_whatever_a_worker_says() -> None:
+    async def scenario() -> None:
+        async with host(OWN) as made:
+            made.workers[0].replace({})
+            await heard(made)
+            assert known(made) == {"own": OWN.amount}
+
+    uvloop.run(scenario())
+
+
 def test_of_two_rules_of_one_name_each_counts_for_itself() -> None:
     async def scenario() -> None:
         async with host(OWN) as made:

@@ -1,9 +1,11 @@
 """Rules from elsewhere than a file: what may be one is the same, and what may be one stays what it is."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
+from aibridge.limits.entries import EntryError
 from aibridge.limits.written import checked
 
 _PATTERNS = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
@@ -13,7 +15,7 @@ _WINDOWS = st.decimals(min_value="0.1", max_value=366 * 86400, places=3).map(flo
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     unit, subject = draw(st.sampled_from(Unit)), draw(st.sampled_from(Subject))
-    amounts = st.integers(1, 10**12)
+    amounts = st.integers(1, 10**15 if unit is Unit.COST else 10**12)
     networks = st.sampled_from(["10.0.0.0/8", "fd00::/48", "192.0.2.1/32"])
     only = st.lists(networks if subject is Subject.ADDRESS else _PATTERNS, max_size=3).map(tuple)
     rule = Rule(
@@ -45,3 +47,15 @@ TAKEN = ("concurrency", "token")
 @given(rules())
 def test_a_rule_that_a_file_could_have_stays_what_it_is(rule: Rule) -> None:
     assert checked(rule) == rule
+
+
+@pytest.mark.parametrize("field", ["amount", "burst"])
+@pytest.mark.parametrize("nanos", [0, -5, 10**15 + 1])
+def test_complaints_of_cost_are_in_nano_dollars(field: str, nanos: int) -> None:
+    values = {"amount": 1, "burst": 1} | {field: nanos}
+    with pytest.raises(EntryError) as raised:
+        checked(Rule(name="spend", unit=Unit.COST, window=60.0, **values))
+    assert (raised.value.field, raised.value.complaint) == (
+        field,
+        f'"{nanos}" is not allowed; allowed: nano-dollars, a whole number from 1 to 1_000_000_000_000_000',
+    )

@@ -15,6 +15,7 @@ from aibridge.domain.errors import Refused
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
 from aibridge.domain.usage import Usage
 from aibridge.limits.counters import Permits
+from aibridge.limits.counts import Ask, Held, Place, Refusal
 from aibridge.limits.engine import Admission, Caller, Limits, Size
 from aibridge.limits.memory import Memory
 from aibridge.overload.concurrency import ConcurrencyLimiter
@@ -349,6 +350,31 @@ def test_who_was_told_to_come_later_by_a_rule_of_before_is_asked_anew() -> None:
         told.append(limits.check(caller(), loop.time()) is not None)
         assert told == [True, False]
         await limits.admit(caller())
+
+    run(scenario())
+
+
+class _Far(Memory):
+    """Counts whose answers take a moment."""
+
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+        answer = await super().take(asks, place)
+        await turns(1)
+        return answer
+
+
+def test_a_refusal_by_a_rule_that_is_gone_when_it_is_heard_is_not_repeated() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        one = rule("c", Unit.REQUESTS)
+        limits = Limits([one], _Far([one], loop.time), clock=loop.time)
+        await limits.admit(caller())
+        asking = asyncio.create_task(limits.admit(caller()))
+        await asyncio.sleep(0)
+        limits.replace([])
+        with pytest.raises(Refused):
+            await asking
+        assert limits.check(caller(), loop.time()) is None
 
     run(scenario())
 

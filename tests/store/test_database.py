@@ -17,8 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from store_samples import url_of
 
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
-from aibridge.store import changes, schema, tokens
+from aibridge.store import changes, schema
 from aibridge.store.database import Database, DatabaseUnavailable
+from aibridge.store.snapshot import snapshot
 
 FIRST_START = """
 import sys, time
@@ -158,7 +159,7 @@ def test_processes_that_start_at_once_on_a_new_database_all_succeed_and_one_foun
     ended = [process.communicate(timeout=60) for process in starting]
     assert sorted(ended) == [("False\n", ""), ("False\n", ""), ("True\n", "")]
     with closing(Database.open(url_of(tmp_path))) as database:
-        assert len(tokens.listing(database)) == 1
+        assert len(snapshot(database).tokens) == 1
 
 
 def test_threads_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from people import person
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from store_samples import NOW, a_start, an_ending, page, url_of
 
 from aibridge.domain.interception import Interception, interception_id
-from aibridge.store import interceptions, users
+from aibridge.store import interceptions
 from aibridge.store.database import Database
 from aibridge.store.interceptions import Query
 from aibridge.store.sink import LedgerSink
@@ -31,7 +32,7 @@ def store(database: Database, *starts: Interception) -> None:
 
 @pytest.fixture
 def ann(database: Database) -> User:
-    return users.create(database, username="ann", now=NOW)
+    return person(database, "ann", now=NOW)
 
 
 def test_the_newest_come_first_as_their_ids_tell(database: Database) -> None:

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from people import person
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from store_samples import NOW, a_start, an_ending, url_of
 
 from aibridge.domain.interception import Ending, Interception, interception_id
 from aibridge.limits.arrivals import Arrival
-from aibridge.store import arrivals, users
+from aibridge.store import arrivals
 from aibridge.store.arrivals import Period
 from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink
@@ -35,7 +36,7 @@ def read(database: Database, since: int = 0, until: int = ALWAYS.until) -> list[
 
 
 def test_a_call_is_told_with_all_that_went_in_and_out_and_how_long_it_took(database: Database) -> None:
-    ann = users.create(database, username="ann", now=NOW)
+    ann = person(database, "ann", now=NOW)
     call = a_call(NOW, actor_id=ann.id, token_id="laptop")
     LedgerSink(database).write([call], [the_end_of(call)])
 

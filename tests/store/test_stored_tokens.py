@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from people import person, token_of
 from people_samples import NOBODY, NOWHERE, UNKEPT, a_user, an_organization, noted
 from sqlalchemy import Connection
 from store_samples import MINUTE, NOW, a_start, an_ending, url_of
@@ -14,12 +15,14 @@ from store_samples import MINUTE, NOW, a_start, an_ending, url_of
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.permission import PAIRS
 from aibridge.domain.priority import Priority
+from aibridge.domain.roles import OWNER
 from aibridge.domain.scope import EVERYTHING, Scope, narrower, parse
 from aibridge.domain.token import MintedToken, TokenKind, is_well_formed, matches
 from aibridge.store import sessions, tokens, users
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink
+from aibridge.store.snapshot import snapshot
 from aibridge.store.tokens import Query, StoredToken
 from aibridge.store.users import User
 
@@ -53,7 +56,7 @@ def test_a_token_is_kept_as_given_and_its_text_nowhere(tmp_path: Path) -> None:
         minted = tokens.first_owner(database, username="ann", token_name="x", now=NOW)
         assert minted is not None
         assert is_well_formed(minted.text)
-        assert matches(minted.text, tokens.snapshot(database).tokens[minted.id])
+        assert matches(minted.text, snapshot(database).tokens[minted.id])
     for file in (tmp_path / "data").iterdir():
         assert minted.text[15:].encode() not in file.read_bytes()
 
@@ -341,10 +344,12 @@ def test_sessions_long_over_are_swept_and_tokens_stay(connection: Connection, an
 def test_only_an_empty_database_gets_a_first_owner(database: Database) -> None:
     minted = tokens.first_owner(database, username="ann", token_name="first", now=NOW)
     assert minted is not None
-    actor = tokens.snapshot(database).tokens[minted.id].actor
-    assert (actor.is_owner, actor.priority) == (True, Priority.INTERACTIVE)
+    known = snapshot(database).tokens[minted.id]
+    assert known.subject is not None
+    assert (known.subject.scope, OWNER.identifier in known.subject.roles) == (EVERYTHING, True)
+    assert (known.actor.username, known.actor.priority) == ("ann", Priority.INTERACTIVE)
     assert tokens.first_owner(database, username="bob", token_name="first", now=NOW) is None
-    assert [token.username for token in tokens.listing(database)] == ["ann"]
+    assert [*snapshot(database).tokens] == [minted.id]
 
 
 def test_a_use_is_kept_to_the_minute(database: Database) -> None:
@@ -352,7 +357,8 @@ def test_a_use_is_kept_to_the_minute(database: Database) -> None:
     assert minted is not None
 
     def last_use() -> int | None:
-        return tokens.listing(database)[0].last_used_at
+        with database.reading() as connection:
+            return tokens.one(connection, minted.id).last_used_at
 
     tokens.mark_used(database, [(minted.id, NOW), ("unknown", NOW)])
     assert last_use() == NOW
@@ -366,9 +372,9 @@ def test_a_use_is_kept_to_the_minute(database: Database) -> None:
 def test_the_version_follows_users_and_tokens_and_not_their_use(database: Database, database_url: str) -> None:
     with closing(Database.open(database_url)) as elsewhere:
         seen = [tokens.version(elsewhere)]
-        ann = users.create(database, username="ann", now=NOW)
+        ann = person(database, "ann", now=NOW)
         seen.append(tokens.version(elsewhere))
-        minted = tokens.create(database, user_id=ann.id, name="x", now=NOW)
+        minted = token_of(database, ann, now=NOW)
         seen.append(tokens.version(elsewhere))
         with database.writing() as connection:
             tokens.revoke(connection, minted.id, NOW)
@@ -377,16 +383,3 @@ def test_the_version_follows_users_and_tokens_and_not_their_use(database: Databa
         LedgerSink(database).write([a_start()], [an_ending()])
         tokens.mark_used(database, [(minted.id, NOW)])
         assert tokens.version(elsewhere) == tokens.version(database) == seen[-1]
-
-
-def test_tokens_made_at_the_machine_are_without_bounds(database: Database) -> None:
-    ann, bob = (users.create(database, username=name, now=NOW) for name in ("ann", "bob"))
-    minted = tokens.create(database, user_id=ann.id, name="x", now=NOW, expires_at=NOW + 1, priority=Priority.BATCH)
-    tokens.create(database, user_id=bob.id, name="x", now=NOW + 1)
-    (kept,) = tokens.listing(database, user_id=ann.id)
-    assert kept.id == minted.id
-    assert (kept.organization_id, kept.scopes, kept.only) == (DEFAULT_ORGANIZATION, None, None)
-    assert (kept.kind, kept.expires_at, kept.priority) == (TokenKind.TOKEN, NOW + 1, Priority.BATCH)
-    assert [token.username for token in tokens.listing(database)] == ["bob", "ann"]
-    with pytest.raises(LookupError, match="no-such-user"):
-        tokens.create(database, user_id="no-such-user", name="x", now=NOW)

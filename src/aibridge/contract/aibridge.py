@@ -279,7 +279,7 @@ ENDPOINTS = (
         body=CreateLimitRequest,
         response=LimitView,
         status=201,
-        errors=(409,),
+        errors=(404, 409),
     ),
     both(
         operation="limit",

@@ -9,6 +9,9 @@ import msgspec
 
 from aibridge.contract.endpoint import PREFIX, Access, Endpoint, Needs, Of
 from aibridge.contract.errors import ErrorBody
+from aibridge.contract.links import links
+from aibridge.contract.serversentevents import MEDIA_TYPE as EVENT_STREAM
+from aibridge.contract.serversentevents import EventType
 from aibridge.contract.shapes import Parameters
 from aibridge.contract.table import GROUPS
 from aibridge.domain.role import RoleIdentifier
@@ -88,7 +91,7 @@ def _operation(endpoint: Endpoint, tag: str, schemas: dict[Any, Any], *, alias: 
         "description": _permission(endpoint),
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint, schemas)],
         "responses": {
-            str(endpoint.status): _answer(endpoint, schemas),
+            str(endpoint.status): _answer(endpoint, schemas) | ({} if alias else _links(endpoint)),
             **{str(status): _error(status, schemas) for status in statuses(endpoint)},
         },
     }
@@ -138,8 +141,32 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _answer(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
     if endpoint.status not in _NO_BODY:
-        answer["content"] = {endpoint.media_type: {"schema": schemas[_key(endpoint.response)]}}
+        schema = schemas[_key(endpoint.response)]
+        content = _event(schema) if endpoint.media_type == EVENT_STREAM else schema
+        answer["content"] = {endpoint.media_type: {"schema": content}}
     return answer
+
+
+def _event(data: dict[str, Any]) -> dict[str, Any]:
+    """An event of a stream as an object of its fields, which is how OpenAPI 3.2 has it; 3.1 says nothing of streams."""
+    return {
+        "description": "Each event. A ping has no data; an error is an ErrorBody, and the last event.",
+        "type": "object",
+        "required": ["event"],
+        "properties": {
+            "event": {"enum": [kind.value for kind in EventType]},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"anyOf": [data, {"$ref": _TEMPLATE.format(name=ErrorBody.__name__)}]},
+            },
+        },
+    }
+
+
+def _links(endpoint: Endpoint) -> dict[str, Any]:
+    found = links(endpoint)
+    return {"links": found} if found else {}
 
 
 def _error(status: int, schemas: dict[Any, Any]) -> dict[str, Any]:

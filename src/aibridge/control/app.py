@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from aibridge.contract.endpoint import PREFIX
+from aibridge.contract.serversentevents import MEDIA_TYPE as EVENT_STREAM
 from aibridge.contract.table import ENDPOINTS
 from aibridge.control import (
     audit,
@@ -28,8 +30,10 @@ from aibridge.control import (
     workspaces,
 )
 from aibridge.control.ask import AsyncHandler, Handler
+from aibridge.control.authority import Authority
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import ErrorBody, Validation, answer, json_response, unavailable
+from aibridge.control.methods import Methods, Serve
 from aibridge.control.metrics import metrics_route
 from aibridge.control.rate import RateLimit
 from aibridge.control.serving import served
@@ -77,14 +81,20 @@ def create_app(dependencies: Dependencies) -> Starlette:
         routes.append(metrics_route(dependencies.metrics))
 
     handled = (CallError, Conflict, Invalid, DatabaseUnavailable, HTTPException, Exception)
-    app = Starlette(routes=routes, exception_handlers=dict.fromkeys(handled, answer))
+    middleware = [Middleware(Authority)]
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=dict.fromkeys(handled, answer))
     app.router.redirect_slashes = False
     return app
 
 
 def _api(dependencies: Dependencies) -> Iterator[Route]:
     rate = RateLimit(dependencies.settings.api_rate_limit)
+    serving: dict[str, dict[str, Serve]] = {}
     for endpoint in ENDPOINTS:
         serve = served(endpoint, HANDLERS[endpoint.operation], dependencies, rate)
         for path in (endpoint.path, *endpoint.aliases):
-            yield Route(f"{PREFIX}{path}", serve, methods=[endpoint.method])
+            methods = serving.setdefault(f"{PREFIX}{path}", {})
+            methods[endpoint.method] = serve
+            if endpoint.method == "GET" and endpoint.media_type != EVENT_STREAM:  # a stream has no end to leave out
+                methods["HEAD"] = serve
+    return (Route(path, Methods(methods)) for path, methods in serving.items())

@@ -22,10 +22,11 @@ from aibridge.control.errors import Conflicting, NotFound
 from aibridge.control.serversentevents import EventStream
 from aibridge.domain.authorize import Object, authorize
 from aibridge.domain.permission import Action, Resource
-from aibridge.domain.rule import Rule, Subject
+from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.domain.snapshot import Snapshot
 from aibridge.store import limits as stored
 from aibridge.store import organizations
+from aibridge.store.conflict import Invalid
 
 _Ask = Ask[Any, Any]
 _WATCHED_EVERY = 1.0
@@ -33,13 +34,14 @@ _WATCHED_EVERY = 1.0
 
 
 async def _list(ask: _Ask) -> LimitsView:
-    return await _all(ask)
+    return await _all(ask, ask.caller)
 
 
 async def _watch(ask: _Ask) -> EventStream:
     async def values() -> AsyncGenerator[LimitsView, None]:
-        while ask.world.snapshot().tokens.get(ask.caller.actor.token_id) is not None:  # until the token is revoked
-            yield await _all(ask)
+        # Until the token is out of force; and what its holder may see can change meanwhile.
+        while (caller := _present_caller(ask)) is not None:
+            yield await _all(ask, caller)
             await asyncio.sleep(_WATCHED_EVERY)
 
     return EventStream(values())
@@ -56,7 +58,7 @@ async def _one(ask: _Ask) -> LimitView:
 async def _create(ask: Ask[None, CreateLimitRequest]) -> LimitView:
     wanted = ask.body
     ask.require(Action.CREATE, Object(resource=Resource.LIMIT, organization_id=wanted.organization_id))
-    rule = _rule(wanted.name, wanted)
+    rule = _rule(wanted.name, wanted, ask)
     if _configured(ask, rule.name) is not None:
         raise Conflicting(f"There is a limit {rule.name!r} in the server's configuration.", "name")
 
@@ -73,7 +75,7 @@ async def _create(ask: Ask[None, CreateLimitRequest]) -> LimitView:
 
 async def _update(ask: Ask[None, UpdateLimitRequest]) -> LimitView:
     before = _kept(ask)
-    rule = _rule(before.name, ask.body)
+    rule = _rule(before.name, ask.body, ask)
 
     def update(connection: Connection) -> Rule:
         after = stored.update(connection, rule, now=ask.now).rule
@@ -93,9 +95,17 @@ def _delete(ask: _Ask, connection: Connection) -> None:
     _record(ask, connection, Action.DELETE, before, before=before)
 
 
-async def _all(ask: _Ask) -> LimitsView:
-    results = [_view(present, ask) for present in await _present(ask) if _visible(present.rule, ask.caller)]
+async def _all(ask: _Ask, caller: Caller) -> LimitsView:
+    results = [_view(present, ask, caller) for present in await _present(ask) if _visible(present.rule, caller)]
     return LimitsView(count=len(results), results=results)
+
+
+def _present_caller(ask: _Ask) -> Caller | None:
+    """The caller as they stand now; None once their token is revoked or expired, or they are suspended."""
+    token = ask.world.snapshot().tokens.get(ask.caller.actor.token_id)
+    if token is None or (token.expires_at is not None and ask.world.clock() >= token.expires_at):
+        return None
+    return Caller(actor=token.actor, subject=token.subject)
 
 
 async def _present(ask: _Ask) -> Sequence[LimitPresent]:
@@ -121,7 +131,14 @@ def _configured(ask: _Ask, name: str) -> Rule | None:
     return next((rule for rule in ask.world.configured_rules if rule.name == name), None)
 
 
-def _rule(name: str, wanted: LimitBody) -> Rule:
+def _rule(name: str, wanted: LimitBody, ask: _Ask) -> Rule:
+    """The rule that is wanted.
+
+    Raises:
+        Invalid: it counts cost, and nothing has a price.
+    """
+    if wanted.unit is Unit.COST and not ask.world.settings.prices:
+        raise Invalid("unit", "a limit on cost needs prices in the configuration")
     fields = {field: getattr(wanted, field) for field in LimitBody.__struct_fields__ if field != "organization_id"}
     organization = None if wanted.organization_id is None else str(wanted.organization_id)
     return Rule(name=name, organization=organization, **fields)
@@ -149,8 +166,8 @@ def _organization_id(rule: Rule) -> Any:  # noqa: ANN401
     return stored.StoredLimit(rule=rule, created_at=0, updated_at=0).organization_id
 
 
-def _view(limit: LimitPresent, ask: _Ask) -> LimitView:
-    rule, caller = limit.rule, ask.caller
+def _view(limit: LimitPresent, ask: _Ask, caller: Caller | None = None) -> LimitView:
+    rule, caller = limit.rule, caller or ask.caller
     reads = _reads(rule, caller)
     known = ask.world.snapshot()
     seen = [use for use in limit.subjects if reads or _is_own(rule, use.key, caller, known)]

@@ -15,7 +15,7 @@ from aibridge.control.ask import Ask, Handler
 from aibridge.control.errors import Conflicting, NotFound
 from aibridge.control.instants import instant
 from aibridge.control.paging import cursor, paged
-from aibridge.control.ranks import require_giving, require_no_rise
+from aibridge.control.ranks import no_rise, require_giving
 from aibridge.domain.authorize import Object
 from aibridge.domain.permission import Action, Resource
 from aibridge.store import members
@@ -66,7 +66,7 @@ def _remove(ask: _Ask, connection: Connection) -> None:
     if member.user_id != ask.caller.id:
         # Whoever is in no organization cannot sign in: who holds a role of the site is not for others to shut out.
         held = (*member.roles, *ask.things.user.roles)
-        require_giving(ask, connection, Resource.ASSIGN_ORG_ROLE, theirs, held, ())
+        require_giving(ask, connection, Resource.ASSIGN_ORG_ROLE, theirs, before=held, after=())
     elif ask.things.user.organization_ids == (member.organization_id,):
         raise Conflicting("You would be in no organization, and could not sign in.", "user")
     members.remove(connection, member.organization_id, member.user_id, now=ask.now)
@@ -76,9 +76,10 @@ def _remove(ask: _Ask, connection: Connection) -> None:
 def _update_roles(ask: Ask[None, UpdateMemberRolesRequest], connection: Connection) -> OrganizationMember:
     before = _member(ask)
     what = Object(resource=Resource.ASSIGN_ORG_ROLE, organization_id=before.organization_id, id=before.user_id)
-    require_giving(ask, connection, Resource.ASSIGN_ORG_ROLE, what, before.roles, ask.body.roles)
-    after = members.set_roles(connection, before.organization_id, before.user_id, ask.body.roles, now=ask.now)
-    require_no_rise(ask, connection, before.organization_id)
+    wanted = ask.body.roles
+    require_giving(ask, connection, Resource.ASSIGN_ORG_ROLE, what, before=before.roles, after=wanted)
+    with no_rise(ask, connection, before.organization_id):
+        after = members.set_roles(connection, before.organization_id, before.user_id, wanted, now=ask.now)
     _record(ask, connection, "set_roles", before=before, after=after)
     return _view(after)
 

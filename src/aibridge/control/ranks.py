@@ -1,7 +1,8 @@
 """Who may give which roles, and change whom: what the permission to do so leaves open."""
 
+import contextlib
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from aibridge.control.ask import Ask
 from aibridge.domain.authorize import Object, authorize, beyond
 from aibridge.domain.errors import Forbidden
-from aibridge.domain.permission import PAIRS, Action, Resource
+from aibridge.domain.permission import PAIRS, Action, Pair, Resource
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import MEMBER, ORGANIZATION_MEMBER, may_assign, may_manage
 from aibridge.domain.scope import EVERYTHING, narrower
@@ -38,6 +39,7 @@ def require_giving(  # noqa: PLR0913 (who, where, and what they hold and shall h
     connection: Connection,
     resource: Resource,
     what: Object,
+    *,
     before: Iterable[RoleIdentifier],
     after: Iterable[RoleIdentifier],
 ) -> None:
@@ -59,20 +61,25 @@ def require_giving(  # noqa: PLR0913 (who, where, and what they hold and shall h
         ask.require(Action.UNASSIGN, Object(resource=resource, organization_id=what.organization_id, id=what.id))
 
 
-def require_no_rise(ask: Ask[Any, Any], connection: Connection, organization_id: uuid.UUID | None) -> None:
-    """Refuse a change of roles, which is made by now, that lets the caller do more than before: nobody raises themselves.
+@contextlib.contextmanager
+def no_rise(ask: Ask[Any, Any], connection: Connection, organization_id: uuid.UUID | None) -> Iterator[None]:
+    """While the block changes roles: refuse what lets the caller do more there than before. Nobody raises themselves.
 
-    A role that denies something is one's own to change only where nothing comes of it.
+    So a role that denies something is not for those to change whom it denies it.
 
     Raises:
         Forbidden: it names the first thing that they could do now.
     """
-    before = ask.caller.subject
-    after = subjects.subject_of(connection, before.actor_id, before.scope)
-    for resource, action in sorted(PAIRS):
-        what = Object(resource=resource, organization_id=organization_id)
-        if not authorize(before, action, what) and authorize(after, action, what):
-            raise Forbidden("You are not allowed to do this.", f"It would let yourself do {resource}:{action}.")
+
+    def allowed() -> set[Pair]:
+        subject = subjects.subject_of(connection, ask.caller.id, ask.caller.subject.scope)
+        place = {pair: Object(resource=pair[0], organization_id=organization_id) for pair in PAIRS}
+        return {(resource, action) for (resource, action), what in place.items() if authorize(subject, action, what)}
+
+    before = allowed()
+    yield
+    for resource, action in sorted(allowed() - before):
+        raise Forbidden("You are not allowed to do this.", f"It would let yourself do {resource}:{action}.")
 
 
 def require_unbounded(ask: Ask[Any, Any]) -> None:

@@ -15,7 +15,7 @@ from aibridge.contract.roles import (
 )
 from aibridge.control.ask import Ask, Handler
 from aibridge.control.errors import InvalidBody, Validation
-from aibridge.control.ranks import require_no_rise
+from aibridge.control.ranks import no_rise
 from aibridge.domain.authorize import Object, beyond
 from aibridge.domain.errors import Forbidden
 from aibridge.domain.permission import Action, Permission, Resource
@@ -76,16 +76,16 @@ def _update(ask: Ask[None, UpdateCustomRoleRequest], connection: Connection) -> 
         permissions = wanted.organization_permissions
     role = _role(ask, before.role.identifier.name, permissions)
     display_name = None if wanted.display_name is msgspec.UNSET else wanted.display_name
-    after = custom_roles.update(connection, role, display_name=display_name, now=ask.now)
-    require_no_rise(ask, connection, role.identifier.organization_id)
+    with no_rise(ask, connection, role.identifier.organization_id):
+        after = custom_roles.update(connection, role, display_name=display_name, now=ask.now)
     _record(ask, connection, Action.UPDATE, before=before, after=after)
     return _view(ask, after)
 
 
 def _delete(ask: _Ask, connection: Connection) -> None:
     gone = ask.things.role.role.identifier
-    custom_roles.delete(connection, gone, now=ask.now)
-    require_no_rise(ask, connection, gone.organization_id)
+    with no_rise(ask, connection, gone.organization_id):
+        custom_roles.delete(connection, gone, now=ask.now)
     _record(ask, connection, Action.DELETE, before=ask.things.role)
 
 

@@ -16,14 +16,14 @@ from aibridge.contract.endpoint import Access, Endpoint, Of
 from aibridge.contract.shapes import Parameters
 from aibridge.control import csrf
 from aibridge.control.ask import Ask, AsyncHandler, Handler
-from aibridge.control.caller import Origin
+from aibridge.control.caller import Caller, Origin
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import json_response
 from aibridge.control.identity import identify
 from aibridge.control.rate import BYPASS, RateLimit
 from aibridge.control.reading import body_of, query_of
 from aibridge.control.things import Things
-from aibridge.domain.errors import BodyTooLarge
+from aibridge.domain.errors import BodyTooLarge, Unauthenticated
 
 LARGEST_BODY = 1 << 20
 """Bytes. The largest thing that is sent here is a list of a thousand names."""
@@ -38,8 +38,9 @@ def served(
 
     async def serve(request: Request) -> Response:
         caller = None if endpoint.needs is Access.PUBLIC else identify(request, world)
-        origin = _origin(request, world)
-        rate.take(endpoint.operation, caller, origin.address, request.headers.get(BYPASS))
+        origin, bypass = _origin(request, world), request.headers.get(BYPASS)
+        asks = caller if caller is not None or bypass is None else _known(request, world)
+        rate.take(endpoint.operation, asks, origin.address, bypass)
         ask: Ask[Any, Any] = Ask(endpoint, request, world, caller, origin)
         if caller is not None and caller.by_cookie:
             csrf.refuse_forged(request.method, request.headers.raw, ask.own_origins)
@@ -83,8 +84,17 @@ def _authorize(ask: Ask[Any, Any], connection: Connection) -> None:
     if needs.of is Of.PATH:
         action, what = ask.things.asked(needs)
         ask.require(action, what, ask.things.seen())
+        ask.things.require_found()
     elif needs.of is Of.VISIBLE:
         ask.sight(needs.resource)
+
+
+def _known(request: Request, world: Dependencies) -> Caller | None:
+    """Who asks where nobody has to say it, for the limit of requests that is theirs."""
+    try:
+        return identify(request, world)
+    except Unauthenticated:
+        return None
 
 
 def _origin(request: Request, world: Dependencies) -> Origin:

@@ -28,11 +28,11 @@ from aibridge.control.errors import json_response
 from aibridge.control.oidc_departure import LIFETIME, STATE_COOKIE
 from aibridge.domain.errors import Forbidden, RateLimited, RouteNotSupported, Unauthenticated
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
-from aibridge.domain.permission import Resource
+from aibridge.domain.permission import Action, Resource
 from aibridge.domain.scope import EVERYTHING
 from aibridge.domain.token import TokenKind
 from aibridge.domain.user import UserStatus
-from aibridge.store import signing_in, tokens, users
+from aibridge.store import groups, signing_in, subjects, tokens, users
 from aibridge.store.users import User
 
 _Ask = Ask[Any, Any]
@@ -66,7 +66,7 @@ async def _login(ask: Ask[None, LoginWithPasswordRequest]) -> Response:
         world.throttle.unused(ask.origin.address, account, monotonic())
         raise
     if user is None or known is None or not right:
-        raise Unauthenticated("Incorrect email or password.")
+        raise _incorrect()
     world.throttle.succeeded(ask.origin.address, account, monotonic())
     if world.settings.disable_password_auth and not user.is_owner:  # owners must not be locked out with the provider
         raise Forbidden("Signing in by password is for owners only here.", "The option is --disable-password-auth.")
@@ -74,9 +74,14 @@ async def _login(ask: Ask[None, LoginWithPasswordRequest]) -> Response:
     fresh = await world.passwords.hash(given.password) if world.passwords.needs_rehash(known) else None
 
     def begin(connection: Connection) -> str:
+        # While the password was looked at, somebody may have set another one, or shut this user out.
+        present = _found(connection, user.id)
+        if present is None or present[0].id != user.id or present[1] != known:
+            raise _incorrect()
+        _check_status(present[0])
         if fresh is not None:
             users.set_password(connection, user.id, fresh)
-        return _session(ask, connection, user, "password")
+        return _session(ask, connection, present[0], "password")
 
     token = await ask.writing(begin)
     return _with_session(ask, json_response(LoginResponse(session_token=token), ask.endpoint.status), token)
@@ -123,11 +128,16 @@ async def _oidc_callback(ask: Ask[OIDCCallbackQuery, None]) -> Response:
                 raise Forbidden("There is no user for you here.", "Ask an administrator to make one.")
             user = signing_in.arrived(connection, who.username, who.email, who.name, ask.now)
             users.link(connection, who.issuer, who.subject, user.id, now=ask.now)
+            _record(ask, connection, Action.CREATE, user, after=_standing(connection, user))
         _check_status(user)
+        before = _standing(connection, user)
         passed_over = signing_in.place(connection, user.id, who.roles, who.groups, ask.now)
         if passed_over:
             _LOG.warning("signing in %s: passed over %s", user.username, ", ".join(passed_over))
-        return _session(ask, connection, users.one(connection, user.id), "oidc")
+        after = _standing(connection, user)
+        if after != before:
+            _record(ask, connection, "set_roles", user, before=before, after=after)
+        return _session(ask, connection, user, "oidc")
 
     token = await ask.writing(begin)
     response = _with_session(ask, _redirect(ask, arrival.then), token)
@@ -146,9 +156,15 @@ def _found(connection: Connection, name: str) -> tuple[User, str | None] | None:
     return None
 
 
+def _incorrect() -> Unauthenticated:
+    return Unauthenticated("Incorrect email or password.")
+
+
 def _check_status(user: User) -> None:
     if user.status is UserStatus.SUSPENDED:
         raise Forbidden("Your account is suspended.", "Ask an administrator to activate it.")
+    if not user.organization_ids:
+        raise Forbidden("You belong to no organization.", "Ask an administrator to make you a member of one.")
 
 
 def _session(ask: _Ask, connection: Connection, user: User, method: str) -> str:
@@ -158,7 +174,7 @@ def _session(ask: _Ask, connection: Connection, user: User, method: str) -> str:
         connection,
         user_id=user.id,
         organization_id=DEFAULT_ORGANIZATION
-        if DEFAULT_ORGANIZATION in user.organization_ids or not user.organization_ids
+        if DEFAULT_ORGANIZATION in user.organization_ids
         else user.organization_ids[0],
         name=f"session by {method}",
         kind=TokenKind.SESSION,
@@ -167,11 +183,31 @@ def _session(ask: _Ask, connection: Connection, user: User, method: str) -> str:
         now=ask.now,
         expires_at=ask.now + int(ask.world.settings.session_duration * 1e6),
     )
-    after = {"method": method}
-    ask.record(
-        connection, "login", Resource.USER, id=user.id, name=user.username, after=after, by=(user.id, user.username)
-    )
+    _record(ask, connection, "login", user, after={"method": method})
     return minted.text
+
+
+def _standing(connection: Connection, user: User) -> dict[str, list[str]]:
+    """The roles and groups that a provider may have something to say about."""
+    roles = subjects.subject_of(connection, user.id).roles
+    return {
+        "roles": sorted(map(str, roles)),
+        "groups": [f"{group.name}:{group.organization_id}" for group in groups.of_user(connection, user.id)],
+    }
+
+
+def _record(  # noqa: PLR0913 (who, and what they were and are)
+    ask: _Ask,
+    connection: Connection,
+    action: Action | str,
+    user: User,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down what somebody did by signing in: there is no caller yet."""
+    by = (user.id, user.username)
+    ask.record(connection, action, Resource.USER, id=user.id, name=user.username, before=before, after=after, by=by)
 
 
 def _with_session(ask: _Ask, response: Response, token: str) -> Response:

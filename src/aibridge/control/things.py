@@ -9,6 +9,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
 from sqlalchemy import Connection
 
 from aibridge.contract.endpoint import Needs
@@ -51,6 +52,7 @@ class Things:
         self._object = Object(resource=Resource.ANY)
         self._organization_id: uuid.UUID | None = None
         self._owner_id: str | None = None
+        self._missing = False
 
     def find(self, connection: Connection) -> None:
         """Find all that the path names, in its order.
@@ -68,6 +70,15 @@ class Things:
         """What must be readable to know that the thing is there; None where the path names none."""
         return None if self._object.resource is Resource.ANY else self._object
 
+    def require_found(self) -> None:
+        """Say that something is not there, to those who may know.
+
+        Raises:
+            NotFound: it is not.
+        """
+        if self._missing:
+            raise NotFound
+
     def asked(self, needs: Needs) -> tuple[Action, Object]:
         """What to ask of whom: the permission as the thing wants it.
 
@@ -75,15 +86,24 @@ class Things:
         """
         action, resource = needs.action, needs.resource
         user = getattr(self, "user", None)
-        if user is not None and user.service_account_of is not None and resource in _OF_SERVICE_ACCOUNTS:
+        # It may see itself, as everybody may.
+        itself = user is not None and user.id == self._me and action is Action.READ
+        if user is not None and user.service_account_of is not None and resource in _OF_SERVICE_ACCOUNTS and not itself:
             return _OF_SERVICE_ACCOUNTS[resource](action), self._object
         what = Object(
             resource=resource,
             organization_id=self._organization_id,
-            owner_id=self._owner_id,
-            id=self._object.id,
+            owner_id=self._me if itself else self._owner_id,
+            id=self._object.id if self._is_named(needs) else None,
         )
         return action, what
+
+    def _is_named(self, needs: Needs) -> bool:
+        """Whether the path names the thing that is asked of, and not only where it is: what is listed, or made.
+
+        Roles are given to whom the path names. A token that is for certain objects makes none and lists none.
+        """
+        return needs.resource is self._object.resource or needs.action is Action.ASSIGN
 
     def find_organization(self, connection: Connection, text: str) -> None:
         """Find an organization, by id or name."""
@@ -97,23 +117,35 @@ class Things:
             if self._me is None:
                 raise LookupError
             text = self._me
-        self.user = user = users.one(connection, text)
         if self._organization_id is not None:
-            self._owner_id = user.id
-            self._object = Object(
-                resource=Resource.ORGANIZATION_MEMBER,
-                organization_id=self._organization_id,
-                owner_id=user.id,
-                id=user.id,
-            )
-            with contextlib.suppress(LookupError):
-                self.member = members.one(connection, self._organization_id, user.id)
-        elif user.service_account_of is not None:
+            self._find_member(connection, self._organization_id, text)
+            return
+        self.user = user = users.one(connection, text)
+        if user.service_account_of is not None:
             self._organization_id = user.service_account_of
             self._object = _organizational(Resource.SERVICE_ACCOUNT, user.service_account_of, user.id)
         else:
             self._owner_id = user.id
             self._object = Object(resource=Resource.USER, owner_id=user.id, id=user.id)
+
+    def _find_member(self, connection: Connection, organization_id: uuid.UUID, text: str) -> None:
+        """Find a user, and their membership if they are a member.
+
+        Who is none, and who does not exist, are alike to those who may not add them: else whoever may read the members
+        of one organization would learn who else there is.
+        """
+        place = Object(resource=Resource.ORGANIZATION_MEMBER, organization_id=organization_id)
+        self._object = place
+        try:
+            self.user = users.one(connection, text)
+        except LookupError:
+            self._missing = True
+            return
+        self._object = msgspec.structs.replace(place, id=self.user.id)
+        with contextlib.suppress(LookupError):
+            self.member = members.one(connection, organization_id, self.user.id)
+            self._owner_id = self.user.id
+            self._object = msgspec.structs.replace(place, id=self.user.id, owner_id=self.user.id)
 
     def find_key(self, connection: Connection, text: str) -> None:
         """Find a token of the user, by id."""
@@ -157,7 +189,8 @@ class Things:
         self.provider = None
         with contextlib.suppress(LookupError):
             self.provider = providers.one(connection, text)
-        self._object = Object(resource=Resource.PROVIDER, id=text)
+        id_ = text if self.provider is None else self.provider.id
+        self._object = Object(resource=Resource.PROVIDER, id=id_)
 
 
 _FINDERS: Mapping[str, Callable[[Things, Connection, str], None]] = {

@@ -24,7 +24,7 @@ from aibridge.control.errors import Conflicting, InvalidBody, NotFound, Validati
 from aibridge.control.instants import instant
 from aibridge.control.organizations import organization_view
 from aibridge.control.paging import cursor, paged
-from aibridge.control.ranks import require_giving, require_no_rise, require_rank, require_unbounded
+from aibridge.control.ranks import no_rise, require_giving, require_rank, require_unbounded
 from aibridge.domain.authorize import Object
 from aibridge.domain.errors import Forbidden, RateLimited
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
@@ -187,9 +187,9 @@ def _user_roles(ask: _Ask, connection: Connection) -> UserRoles:
 def _update_user_roles(ask: Ask[None, UpdateRolesRequest], connection: Connection) -> User:
     before, wanted = ask.things.user, ask.body.roles
     what = Object(resource=Resource.ASSIGN_ROLE, id=before.id)
-    require_giving(ask, connection, Resource.ASSIGN_ROLE, what, before.roles, wanted)
-    after = users.set_roles(connection, before.id, wanted, now=ask.now)
-    require_no_rise(ask, connection, None)
+    require_giving(ask, connection, Resource.ASSIGN_ROLE, what, before=before.roles, after=wanted)
+    with no_rise(ask, connection, None):
+        after = users.set_roles(connection, before.id, wanted, now=ask.now)
     _record(ask, connection, "set_roles", before=before, after=after)
     return view(after)
 

@@ -34,7 +34,6 @@ _MOST_COUNTED = 10**12
 _MOST_DOLLARS = 10**6
 _MOST_QUEUED = 10**6
 _QUEUE_SIZE = 1000
-_NANO = -9
 _LONGEST_QUEUE = "10m"
 _SHORTEST_WINDOW = "100ms"
 _LONGEST_WINDOW = "366d"
@@ -86,21 +85,20 @@ def written_in(path: Path, root: yaml.Node | None) -> Written:
 def checked(rule: Rule) -> Rule:
     """A rule that comes from elsewhere than a file, if a file could have it: read again as it would be written there.
 
-    Of which organization it is, and whether there are prices for it, is not asked.
+    But that amounts of cost stay nano-dollars, so that complaints are in the unit of who hears them. Of which
+    organization it is, and whether there are prices for it, is not asked.
 
     Raises:
         EntryError: it cannot be a rule.
     """
     (node,) = yaml.compose_all(yaml.safe_dump(_spelt(rule)), yaml.SafeLoader)
-    read = _rule(Entry(Path("limit"), node, "limit", RULE_FIELDS))
+    read = _rule(Entry(Path("limit"), node, "limit", RULE_FIELDS), _AMOUNT_OF_NANO_DOLLARS)
     return msgspec.structs.replace(read, organization=rule.organization)
 
 
 def _spelt(rule: Rule) -> dict[str, object]:
-    """What a file says of a rule."""
+    """What a file says of a rule, with amounts in the unit of the rule."""
     amounts = {field: amount for field in ("amount", "burst") if (amount := getattr(rule, field)) is not None}
-    if rule.unit is Unit.COST:
-        amounts = {field: f"{Decimal(amount).scaleb(_NANO):f}" for field, amount in amounts.items()}
     fields = {
         "name": rule.name,
         "unit": rule.unit.value,
@@ -121,10 +119,10 @@ def _plain(seconds: float) -> str:
     return f"{Decimal(repr(seconds)):f}"
 
 
-def _rule(entry: Entry) -> Rule:
+def _rule(entry: Entry, amount_of_cost: Form | None = None) -> Rule:
     unit = entry.required("unit", _one_of(Unit))
     subject = entry.optional("subject", _one_of(Subject), Subject.EVERYONE)
-    amount = _AMOUNT_OF_COST if unit is Unit.COST else _AMOUNT
+    amount = (amount_of_cost or _AMOUNT_OF_COST) if unit is Unit.COST else _AMOUNT
     timeout, size = _queue(entry, unit)
     return Rule(
         name=entry.required("name", _RULE_NAME),
@@ -227,6 +225,10 @@ _AMOUNT = Form(f"a whole number from 1 to {_MOST_COUNTED:_}", _bounded(_whole, 1
 _AMOUNT_OF_COST = Form(
     f"dollars such as 12.50, more than 0 and at most {_MOST_DOLLARS:_}",
     _bounded(_nano_dollars, 1, _MOST_DOLLARS * NANO_DOLLARS),
+)
+_AMOUNT_OF_NANO_DOLLARS = Form(
+    f"nano-dollars, a whole number from 1 to {_MOST_DOLLARS * NANO_DOLLARS:_}",
+    _bounded(_whole, 1, _MOST_DOLLARS * NANO_DOLLARS),
 )
 _DOLLARS_PER_MILLION = Form(
     f"dollars per million tokens such as 1.25, at most {_MOST_DOLLARS:_}",

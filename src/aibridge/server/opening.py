@@ -18,6 +18,7 @@ from aibridge.server.listeners import CannotStart
 from aibridge.shipping import LOG_FORMAT
 from aibridge.store import tokens
 from aibridge.store.database import Database
+from aibridge.store.snapshot import snapshot
 
 
 def log_to_stderr(*, structured: bool) -> None:
@@ -38,7 +39,7 @@ def guard_against_openness(address: Address, database: Database) -> None:
     Raises:
         CannotStart: the address is not of the loopback, and no token is in force.
     """
-    known = tokens.snapshot(database).tokens.values()
+    known = snapshot(database).tokens.values()
     in_force = any(token.expires_at is None or token.expires_at > time() for token in known)
     if not address.is_loopback and not in_force:
         raise CannotStart(

@@ -42,6 +42,7 @@ from aibridge.server.listeners import CannotStart, listener
 from aibridge.server.opening import log_to_stderr
 from aibridge.server.process import Post, Process, prepared
 from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
+from aibridge.store.sealing import SealingError
 
 SECONDS_TO_GATHER = 2.0
 """How long the numbers of the other workers are waited for; without them, one's own are shown."""
@@ -135,7 +136,7 @@ async def work(order: Order, settings: Settings, end: socket.socket) -> int:
     try:
         with contextlib.closing(Database.open(settings.database)) as database:
             await _serve(order, settings, database, supervised, counts)
-    except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, OSError) as problem:
+    except (CannotStart, DatabaseTooNew, DatabaseUnavailable, JournalLocked, SealingError, OSError) as problem:
         supervised.failed(problem)
         return 1
     finally:

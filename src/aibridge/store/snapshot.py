@@ -14,7 +14,6 @@ from aibridge.domain.actor import Actor
 from aibridge.domain.authorize import Object, Subject, authorize
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.priority import Priority
-from aibridge.domain.roles import OWNER
 from aibridge.domain.scope import EVERYTHING, Scope
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken
@@ -29,7 +28,6 @@ from aibridge.store.token_rows import names_in, scope_of
 _log = logging.getLogger("aibridge")
 _TOKENS = schema.tokens.c
 _USERS = schema.users.c
-_OWNER = OWNER.identifier
 _NOTHING = Scope(allowed=frozenset())
 
 
@@ -65,7 +63,6 @@ class _Grant(msgspec.Struct, frozen=True, gc=False):
     organization_id: str
     subject: Subject
     may_call: bool
-    is_owner: bool
 
 
 def _tokens(connection: Connection) -> dict[str, KnownToken]:
@@ -93,7 +90,6 @@ def _tokens(connection: Connection) -> dict[str, KnownToken]:
                     id=grant.holder.id,
                     username=grant.holder.username,
                     token_id=token_id,
-                    is_owner=grant.is_owner,
                     may_call=grant.may_call,
                     organization_id=grant.organization_id,
                     priority=priorities[priority],
@@ -140,8 +136,7 @@ class _Grants:
                 resource=Resource.INTERCEPTION, organization_id=uuid.UUID(organization_id), owner_id=holder.id
             )
             may_call = self._callers[key] = bool(authorize(subject, Action.CREATE, call))
-        is_owner = scope is EVERYTHING and _OWNER in standing.roles
-        return _Grant(holder, organization_id, subject, may_call, is_owner)
+        return _Grant(holder, organization_id, subject, may_call)
 
     def _scope(self, *columns: str | None) -> Scope:
         found = self._scopes.get(columns)

@@ -20,7 +20,6 @@ from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
 from aibridge.store.paging import Paging, counted, paged
 from aibridge.store.sessions import sweep
-from aibridge.store.snapshot import snapshot
 from aibridge.store.token_rotation import check_expiry, rotate
 from aibridge.store.token_rows import StoredToken, insert, one, scope_of, selected, stored, written
 
@@ -28,9 +27,7 @@ __all__ = [
     "Page",
     "Query",
     "StoredToken",
-    "create",
     "first_owner",
-    "listing",
     "mark_used",
     "mint",
     "named",
@@ -40,7 +37,6 @@ __all__ = [
     "revoke_all",
     "rotate",
     "scope_of",
-    "snapshot",
     "sweep",
     "version",
 ]
@@ -223,46 +219,6 @@ def first_owner(database: Database, *, username: str, token_name: str, now: int)
             parent=EVERYTHING,
             now=now,
         )
-
-
-def create(  # noqa: PLR0913 (what a token is, each by name)
-    database: Database,
-    *,
-    user_id: str,
-    name: str,
-    now: int,
-    expires_at: int | None = None,
-    priority: Priority = Priority.INTERACTIVE,
-) -> MintedToken:
-    """Make a token without bounds, in the built-in organization, in a transaction of its own.
-
-    Raises:
-        LookupError: there is no such user.
-        DatabaseUnavailable: the database cannot be used now.
-    """
-    with database.writing() as connection:
-        _check_user(connection, user_id)
-        row = {
-            "user_id": user_id,
-            "organization_id": str(DEFAULT_ORGANIZATION),
-            "kind": TokenKind.TOKEN.value,
-            "name": name,
-            "created_at": now,
-            "expires_at": expires_at,
-            "priority": priority.value,
-        }
-        return insert(connection, row)
-
-
-def listing(database: Database, *, user_id: str | None = None) -> list[StoredToken]:
-    """All tokens, or one user's, revoked and expired ones included, the newest first.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be used now.
-    """
-    asked = selected() if user_id is None else selected().where(_TOKENS.user_id == user_id)
-    with database.reading() as connection:
-        return list(map(stored, connection.execute(asked).mappings()))
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:

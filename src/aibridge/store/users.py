@@ -15,7 +15,6 @@ from aibridge.domain.roles import MEMBER, OWNER, SITE_ROLES
 from aibridge.domain.user import LoginType, UserStatus
 from aibridge.store import changes, held_roles, names, schema
 from aibridge.store.conflict import Conflict, Invalid
-from aibridge.store.database import Database
 from aibridge.store.directory import (
     PRESENT,
     Page,
@@ -38,13 +37,11 @@ __all__ = [
     "User",
     "by_email",
     "count",
-    "create",
     "delete",
     "fall_dormant",
     "insert",
     "link",
     "linked",
-    "named",
     "one",
     "page",
     "password_hash",
@@ -224,26 +221,6 @@ def link(connection: Connection, issuer: str, subject: str, user_id: str, *, now
         changes.note(connection)
     elif holder.id != user.id:
         raise Conflict("subject", f"{subject!r} of {issuer!r} is {holder.username!r} already")
-
-
-def create(database: Database, *, username: str, is_owner: bool = False, now: int) -> User:
-    """Add a user in a transaction of its own; see `insert`.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be used now.
-    """
-    with database.writing() as connection:
-        return insert(connection, username=username, roles=(OWNER.identifier,) if is_owner else (), now=now)
-
-
-def named(database: Database, username: str) -> User:
-    """Find a user in a transaction of its own; see `one`.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be used now.
-    """
-    with database.reading() as connection:
-        return one(connection, username)
 
 
 def _change(connection: Connection, user_id: str, now: int, values: dict[str, str | None]) -> User:
