@@ -14,11 +14,14 @@ def text(url: str, token: str | None, providers: Sequence[Provider], *, demo: bo
         )
     else:
         lines += [f"  {provider.name}: {provider.origin}" for provider in providers]
-    if not demo and not providers:
+    is_served = demo or bool(providers)
+    if not is_served:
         lines.append("The AI routes are switched off (--aibridge-enabled).")
-    elif token is not None:
+    if token is not None:
+        lines += ["", *_the_token(url, token)]
+    if token is not None and is_served:
         call = _demo_call(url, token) if demo else _real_call(url, token, providers)
-        lines += ["", *_first_steps(url, token, call)]
+        lines += _first_steps(url, token, call)
     return "\n".join(lines)
 
 
@@ -37,13 +40,18 @@ def _real_call(url: str, token: str, providers: Sequence[Provider]) -> list[str]
     return [f"  curl {url}/{provider.name}/v1/models -H 'Authorization: Bearer {token}'{version}"]
 
 
-def _first_steps(url: str, token: str, call: Sequence[str]) -> list[str]:
+def _the_token(url: str, token: str) -> list[str]:
     return [
         "This is the owner's token. It is shown once.",
         f"`aibridge login {url} --token-file -` keeps it; `aibridge tokens create` makes others.",
         "",
         f"  {token}",
         "",
+    ]
+
+
+def _first_steps(url: str, token: str, call: Sequence[str]) -> list[str]:
+    return [
         "Try it:",
         "",
         *call,

@@ -117,9 +117,9 @@ class World:
         self._things(connection)
         self.known: Snapshot = self._snapshot()
         self.rules = [
-            self._rule("site", subject=Subject.USER, unit=Unit.COST),
-            self._rule("here", organization=str(self.here)),
-            self._rule("elsewhere", organization=str(self.elsewhere)),
+            self.rule("site", subject=Subject.USER, unit=Unit.COST),
+            self.rule("here", organization=str(self.here)),
+            self.rule("elsewhere", organization=str(self.elsewhere)),
         ]
         self.control = self.composed()
 
@@ -168,9 +168,7 @@ class World:
         """The audit log, the newest first."""
         return list(audit.rows(self.database.connection, audit.Query()))
 
-    def person(
-        self, name: str, *roles: str, of: uuid.UUID | None = None, **values: Any
-    ) -> str:
+    def person(self, name: str, *roles: str, of: uuid.UUID | None = None, **values: Any) -> str:
         """Somebody of the site or of an organization with these roles, and their token; the answer is its text."""
         connection, place = self.database.connection, of or self.home
         if "service_account_of" not in values:
@@ -206,8 +204,10 @@ class World:
         for place, suffix in ((self.here, "here"), (self.elsewhere, "elsewhere")):
             for role in ("admin", "auditor", "user-admin", "template-admin"):
                 self.person(f"{role}-{suffix}", f"organization-{role}", of=place)
-            self.person(f"member-{suffix}", of=place)
-        self.person("mia", of=self.here, email="mia@example.com", login_type=LoginType.PASSWORD, password_hash=password_hash)
+        self.person(
+            "mia", of=self.here, email="mia@example.com", login_type=LoginType.PASSWORD, password_hash=password_hash
+        )
+        self.person("ben", of=self.here)
         self.person("noa", of=self.elsewhere)
         self.person("bot", of=self.here, service_account_of=self.here)
         self.person("chief", "organization-admin", of=self.here, service_account_of=self.here)
@@ -221,9 +221,9 @@ class World:
         reads = Permission(resource=Resource.GROUP, action=Action.READ)
         role = CustomRole(identifier=RoleIdentifier("reader", self.here), permissions=(reads,))
         custom_roles.insert(connection, role, now=INSTANT)
-        limits.insert(connection, self._rule("site", subject=Subject.USER, unit=Unit.COST), now=INSTANT)
-        limits.insert(connection, self._rule("here", organization=str(self.here)), now=INSTANT)
-        limits.insert(connection, self._rule("elsewhere", organization=str(self.elsewhere)), now=INSTANT)
+        limits.insert(connection, self.rule("site", subject=Subject.USER, unit=Unit.COST), now=INSTANT)
+        limits.insert(connection, self.rule("here", organization=str(self.here)), now=INSTANT)
+        limits.insert(connection, self.rule("elsewhere", organization=str(self.elsewhere)), now=INSTANT)
         provider = providers.insert(
             connection,
             self.keyring,
@@ -264,7 +264,8 @@ class World:
         )
 
     @staticmethod
-    def _rule(name: str, **values: Any) -> Rule:
+    def rule(name: str, **values: Any) -> Rule:
+        """A rule of requests, or what `values` say."""
         return Rule(**({"name": name, "unit": Unit.REQUESTS, "amount": 10, "window": 60.0} | values))
 
 

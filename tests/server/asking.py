@@ -118,3 +118,14 @@ def ask(url: str, path: str, *, tls: ssl.SSLContext | None = None, source: str =
     """Ask, and read the whole answer."""
     with asking(url, path, tls=tls, source=source, **words) as answering:
         return answering.rest()
+
+
+def change(url: str, method: str, path: str, body: object = None, *, token: str) -> Answer:
+    """Send JSON to the control plane, and read the whole answer."""
+    connection = connection_to(url)
+    try:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        return Answering(connection.getresponse()).rest()
+    finally:
+        connection.close()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from aibridge.contract.endpoint import Access, Needs, Of, both
-from aibridge.contract.shapes import Body, Instant, Line, Name, Page, View
+from aibridge.contract.shapes import Body, Instant, Line, Name, Page, ProviderName, View
 from aibridge.domain.interception import Status
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.provider import ProviderKind
@@ -125,6 +125,9 @@ class LimitsView(View, frozen=True, kw_only=True):
     results: list[LimitView]
 
 
+_Amount = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1})]
+
+
 class LimitBody(Body, frozen=True, kw_only=True):
     """What a rule allows.
 
@@ -134,7 +137,7 @@ class LimitBody(Body, frozen=True, kw_only=True):
     """
 
     unit: Unit
-    amount: int
+    amount: _Amount
     window: float = 0.0
     burst: int | None = None
     subject: Subject = Subject.EVERYONE
@@ -212,13 +215,13 @@ class ProvidersResponse(View, frozen=True, kw_only=True):
 
 
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-_Url = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+_Url = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, extra_json_schema={"pattern": "^https?://[a-z0-9]+"})]
 
 
 class CreateProviderRequest(Body, frozen=True, kw_only=True):
     """A new provider. The name stands in the paths of its routes."""
 
-    name: Name
+    name: ProviderName
     kind: ProviderKind
     base_url: _Url
     key: _Key | None = None

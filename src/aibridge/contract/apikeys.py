@@ -13,6 +13,10 @@ from aibridge.domain.priority import Priority
 LONGEST_LIFETIME = 10 * 366 * 86_400
 """Seconds. A token for longer than ten years is one without an end, and says so."""
 
+_Scope = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"pattern": r"^(all|[a-z_]+:([a-z_]+|\*))$", "examples": ["all", "api_key:read"]}),
+]
 _Lifetime = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_LIFETIME)]
 
 
@@ -64,7 +68,7 @@ class CreateTokenRequest(Body, frozen=True, kw_only=True):
 
     token_name: Name
     lifetime: _Lifetime | None = None
-    scopes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)] = msgspec.field(
+    scopes: Annotated[list[_Scope], msgspec.Meta(min_length=1, max_length=100)] = msgspec.field(
         default_factory=lambda: ["all"]
     )
     allow_list: Annotated[list[str], msgspec.Meta(max_length=1000)] | None = None

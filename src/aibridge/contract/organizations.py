@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from aibridge.contract.endpoint import Endpoint, Needs, Of
-from aibridge.contract.shapes import Body, Instant, Line, Name, Page, Prose, View
+from aibridge.contract.shapes import Body, Instant, Line, Page, Prose, Slug, View
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.role import RoleIdentifier
 
@@ -34,7 +34,7 @@ class OrganizationsResponse(View, frozen=True, kw_only=True):
 class CreateOrganizationRequest(Body, frozen=True, kw_only=True):
     """A new organization. The name stands in paths: lower-case letters, digits and single dashes."""
 
-    name: Name
+    name: Slug
     display_name: Line = ""
     description: Prose = ""
     icon: Line = ""
@@ -43,7 +43,7 @@ class CreateOrganizationRequest(Body, frozen=True, kw_only=True):
 class UpdateOrganizationRequest(Body, frozen=True, kw_only=True):
     """What becomes of an organization; what is left out stays."""
 
-    name: Name | msgspec.UnsetType = msgspec.UNSET
+    name: Slug | msgspec.UnsetType = msgspec.UNSET
     display_name: Line | msgspec.UnsetType = msgspec.UNSET
     description: Prose | msgspec.UnsetType = msgspec.UNSET
     icon: Line | msgspec.UnsetType = msgspec.UNSET

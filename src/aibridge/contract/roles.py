@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from aibridge.contract.endpoint import Access, Endpoint, Needs
-from aibridge.contract.shapes import Body, Line, View
+from aibridge.contract.shapes import Body, Line, RoleName, View
 from aibridge.domain.permission import Action, Permission, Resource
 from aibridge.domain.role import RoleIdentifier, decode_hook, encode_hook
 
@@ -42,7 +42,7 @@ class AssignableRole(View, frozen=True, kw_only=True):
 class CreateCustomRoleRequest(Body, frozen=True, kw_only=True):
     """A role of one organization. It can grant nothing that its maker may not do there."""
 
-    name: str
+    name: RoleName
     display_name: Line = ""
     organization_permissions: Annotated[list[Permission], msgspec.Meta(max_length=200)]
 

@@ -15,6 +15,20 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """What is called by it in paths and lists."""
 
+Username = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]*$"})]
+"""A user's name. Like the following ones it is checked where it is kept; this is said for those who read schemas."""
+
+Slug = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 36})]
+"""The name of an organization."""
+
+RoleName = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$", "maxLength": 32})
+]
+"""The name of a role that an organization made."""
+
+ProviderName = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 32})]
+"""The name of a provider."""
+
 Line = Annotated[str, msgspec.Meta(max_length=256)]
 """One line for people."""
 

@@ -7,13 +7,16 @@ import msgspec
 
 from aibridge.contract.endpoint import Access, Endpoint, Needs, Of
 from aibridge.contract.organizations import Organization
-from aibridge.contract.shapes import Body, Instant, Line, Name, Page, View
+from aibridge.contract.shapes import Body, Instant, Line, Page, Username, View
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.user import LoginType, UserStatus
 
 Email = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+"""One that somebody says they have."""
+NewPassword = Annotated[Password, msgspec.Meta(extra_json_schema={"minLength": 8, "maxLength": 64})]
+"""One that somebody shall have. What is wrong with it is said where it is set."""
 
 
 class User(View, frozen=True, kw_only=True):
@@ -58,10 +61,10 @@ class CreateUserRequest(Body, frozen=True, kw_only=True):
     it is the organization that everything begins with.
     """
 
-    username: Name
+    username: Username
     email: Email | None = None
     name: Line = ""
-    password: Password | None = None
+    password: NewPassword | None = None
     login_type: LoginType | None = None
     organization_ids: Annotated[list[uuid.UUID], msgspec.Meta(min_length=1, max_length=100)] | None = None
     service_account_of: uuid.UUID | None = None
@@ -70,7 +73,7 @@ class CreateUserRequest(Body, frozen=True, kw_only=True):
 class UpdateUserProfileRequest(Body, frozen=True, kw_only=True):
     """What a user is called; what is left out stays. The username is for administrators to change."""
 
-    username: Name | msgspec.UnsetType = msgspec.UNSET
+    username: Username | msgspec.UnsetType = msgspec.UNSET
     name: Line | msgspec.UnsetType = msgspec.UNSET
     email: Email | msgspec.UnsetType = msgspec.UNSET
 
@@ -78,7 +81,7 @@ class UpdateUserProfileRequest(Body, frozen=True, kw_only=True):
 class UpdateUserPasswordRequest(Body, frozen=True, kw_only=True):
     """A new password. Whoever changes their own says the old one as well."""
 
-    password: Password
+    password: NewPassword
     old_password: Password | None = None
 
 

@@ -15,8 +15,10 @@ from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.options_kinds import Address
 from aibridge.server.listeners import CannotStart
+from aibridge.server.upstreams import chosen
 from aibridge.shipping import LOG_FORMAT
-from aibridge.store import tokens
+from aibridge.store import providers as stored
+from aibridge.store import sealing, tokens
 from aibridge.store.database import Database
 from aibridge.store.snapshot import snapshot
 
@@ -85,13 +87,25 @@ async def demo_provider(settings: Settings, providers: Sequence[Provider]) -> As
         await provider.close()
 
 
-def first_words(database: Database, url: str, providers: Sequence[Provider], *, is_demo: bool) -> str:
+def first_words(
+    settings: Settings, database: Database, url: str, providers: Sequence[Provider], *, is_demo: bool
+) -> str:
     """What to print once calls are answered. On the first start this makes the owner and its token.
 
-    So it comes last of all before that: no start that fails keeps the one token that is shown to itself.
+    So it comes last of all before that: no start that fails keeps the one token that is shown to itself. `providers`
+    are those of the options, or the demo's; what the database has is looked up.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be used now.
+        SealingError: the file with the master key cannot be used.
     """
+    keyring = sealing.keyring(settings.encryption_keys, settings.data_dir)
+    with database.reading() as connection:
+        added = stored.opened(connection, keyring)
+    served, _ = chosen(providers, added, stand_in=is_demo)
     owner = tokens.first_owner(database, username="owner", token_name="first", now=int(time() * 1e6))  # noqa: S106
-    return welcome.text(url, None if owner is None else owner.text, providers, demo=is_demo)
+    token = None if owner is None else owner.text
+    return welcome.text(url, token, served if settings.enabled else (), demo=is_demo and not added)
 
 
 def calm_collector() -> None:

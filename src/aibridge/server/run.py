@@ -62,5 +62,5 @@ async def _serve(settings: Settings, providers: Sequence[Provider], database: Da
             metrics_door=listener(settings.prometheus_address) if settings.prometheus_address else None,
         )
         async with prepared(settings, database, served, post) as process, without_workers(settings):
-            words = first_words(database, url, served, is_demo=demo_url is not None)
+            words = first_words(settings, database, url, served, is_demo=demo_url is not None)
             await process.serve(door, lambda: print(words, flush=True))  # noqa: T201 (the welcome)

@@ -62,7 +62,7 @@ async def supervise(settings: Settings, providers: Sequence[Provider], database:
         try:
             await _until_stopped(crew, crew.start())
             if not crew.stopping.is_set():
-                words = first_words(database, url, served, is_demo=demo_url is not None)
+                words = first_words(settings, database, url, served, is_demo=demo_url is not None)
                 await _until_stopped(crew, crew.go())
             if not crew.stopping.is_set():
                 calm_collector()

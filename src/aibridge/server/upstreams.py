@@ -55,18 +55,10 @@ class Upstreams:
         if database == self._database:
             return False
         self._database = database
-        own = () if self._stand_in and database else self._own
-        taken = {provider.name for provider in own}
-        served, told = list(own), set()
-        for provider in database:
-            fault = "the options have one of this name, which wins" if provider.name in taken else _unfit(provider)
-            if fault is None:
-                served.append(provider)
-                taken.add(provider.name)
-                continue
-            told.add(line := f"the provider {provider.name!r} of the database is not served: {fault}")
-            if line not in self._told:
-                _log.warning("%s", line)
+        served, faults = chosen(self._own, database, stand_in=self._stand_in)
+        told = {f"the provider {name!r} of the database is not served: {fault}" for name, fault in faults.items()}
+        for line in sorted(told - self._told):
+            _log.warning("%s", line)
         self._told = told
         self.routes = self._serve(served)
         return True
@@ -82,6 +74,25 @@ class Upstreams:
             self._retries.keep(now, anew)
         self.served = now
         return Routes(providers if self._enabled else (), self._pools.of)
+
+
+def chosen(
+    own: Sequence[Provider], database: Sequence[Provider], *, stand_in: bool
+) -> tuple[list[Provider], dict[str, str]]:
+    """Which providers are served of those of the options and of the database; and by name, why others are not.
+
+    With `stand_in`, those of the options are there only until the database has any.
+    """
+    served, faults = [] if stand_in and database else list(own), {}
+    taken = {provider.name for provider in served}
+    for provider in database:
+        fault = "the options have one of this name, which wins" if provider.name in taken else _unfit(provider)
+        if fault is None:
+            served.append(provider)
+            taken.add(provider.name)
+        else:
+            faults[provider.name] = fault
+    return served, faults
 
 
 def _unfit(provider: Provider) -> str | None:

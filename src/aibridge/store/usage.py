@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, cast, distinct, func, select
-from sqlalchemy.types import BigInteger
+from sqlalchemy import Connection, distinct, func, select
 
 from aibridge.store import schema
 from aibridge.store.interceptions import earliest_id
@@ -18,17 +17,17 @@ def daily_active_users(connection: Connection, since: int, until: int, tz_offset
 
     `since` and `until` are UTC microseconds, both included; `tz_offset` is the zone's, in hours east of UTC.
     """
-    shifted = _INTERCEPTIONS.started_at + tz_offset * _HOUR
-    day = cast((shifted - shifted % _DAY) / _DAY, BigInteger).label("day")
-    query = (
-        select(day, func.count(distinct(_INTERCEPTIONS.actor_id)))
+    day = ((_INTERCEPTIONS.started_at + tz_offset * _HOUR) // _DAY).label("day")
+    # Within, the day is a column: PostgreSQL takes an expression with parameters for another one each time.
+    calls = (
+        select(day, _INTERCEPTIONS.actor_id)
         .where(
             _INTERCEPTIONS.id >= earliest_id(since),
             _INTERCEPTIONS.started_at >= since,
             _INTERCEPTIONS.started_at <= until,
         )
-        .group_by(day)
-        .order_by(day)
+        .subquery()
     )
+    query = select(calls.c.day, func.count(distinct(calls.c.actor_id))).group_by(calls.c.day).order_by(calls.c.day)
     first = datetime.fromtimestamp(0, UTC).date()
-    return [((first + timedelta(days=int(number))).isoformat(), users) for number, users in connection.execute(query)]
+    return [((first + timedelta(days=number)).isoformat(), users) for number, users in connection.execute(query)]
