@@ -15,18 +15,20 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """What is called by it in paths and lists."""
 
-Username = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]*$"})]
-"""A user's name. Like the following ones it is checked where it is kept; this is said for those who read schemas."""
+_SLUG = "^[a-z0-9]+(-[a-z0-9]+)*$"
 
-Slug = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 36})]
+Username = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]*$"})]
+"""A user's name. What it is made of is checked where it is kept, as of those below: this tells it to whoever asks."""
+
+Slug = Annotated[str, msgspec.Meta(min_length=1, max_length=36, extra_json_schema={"pattern": _SLUG})]
 """The name of an organization."""
 
 RoleName = Annotated[
-    str, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$", "maxLength": 32})
+    str, msgspec.Meta(min_length=1, max_length=32, extra_json_schema={"pattern": "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$"})
 ]
 """The name of a role that an organization made."""
 
-ProviderName = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 32})]
+ProviderName = Annotated[str, msgspec.Meta(min_length=1, max_length=32, extra_json_schema={"pattern": _SLUG})]
 """The name of a provider."""
 
 Line = Annotated[str, msgspec.Meta(max_length=256)]

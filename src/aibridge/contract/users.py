@@ -15,8 +15,8 @@ from aibridge.domain.user import LoginType, UserStatus
 Email = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 """One that somebody says they have."""
-NewPassword = Annotated[Password, msgspec.Meta(extra_json_schema={"minLength": 8, "maxLength": 64})]
-"""One that somebody shall have. What is wrong with it is said where it is set."""
+NewPassword = Annotated[str, msgspec.Meta(max_length=1024, extra_json_schema={"minLength": 8})]
+"""One that somebody shall have; all that is wrong with it is said where it is set."""
 
 
 class User(View, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What somebody has used of what they may use, under the names that clients of the other system ask for."""
+"""What somebody has used of what they may use, under the names that Coder's clients ask for."""
 
 from aibridge.contract.endpoint import Endpoint, Needs
 from aibridge.contract.shapes import View

@@ -20,7 +20,7 @@ NAME = "api"
 BYPASS = "x-coder-bypass-ratelimit"
 _MOST_KEYS = 100_000
 _TRUE = frozenset(("1", "t", "T", "true", "True", "TRUE"))
-"""What the other system takes for true (Go's strconv.ParseBool)."""
+"""What Go's strconv.ParseBool takes for true, and so do the clients that send this header."""
 
 
 class RateLimit:
