@@ -19,6 +19,10 @@ def person(database: Database, username: str, *, now: int, **values: Any) -> Use
 
 def token_of(database: Database, user: User, *, now: int, **values: Any) -> MintedToken:
     """A token without bounds in the built-in organization, under a name of its own; `values` as of `tokens.mint`."""
-    given = {"organization_id": DEFAULT_ORGANIZATION, "name": uuid.uuid4().hex, "parent": EVERYTHING} | values
+    given: dict[str, Any] = {
+        "organization_id": DEFAULT_ORGANIZATION,
+        "name": uuid.uuid4().hex,
+        "parent": EVERYTHING,
+    } | values
     with database.writing() as connection:
         return tokens.mint(connection, user_id=user.id, now=now, **given)

@@ -25,6 +25,8 @@ from aibridge.store.database import Database
 AIBRIDGE = str(Path(sys.executable).with_name("aibridge"))
 PATIENCE = 10.0
 """Seconds within which everything that must come comes, on a machine that is busy."""
+POLLED = {"CODER_API_RATE_LIMIT": "0"}
+"""The environment of a server that is asked over and over whether something is so, as `eventually` does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def eventually(fact: Callable[[], bool], name: str) -> None:
 def running_server(data_dir: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Start a server on a free port, with nothing of our own environment; stop it by SIGTERM, which must end well."""
     command = [AIBRIDGE, "server", "--data-dir", str(data_dir), "--http-address", "127.0.0.1:0", *arguments]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(data_dir), **(env or {})}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(data_dir), **POLLED, **(env or {})}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             url, token = _welcome(process)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from starlette.types import Send
 
 from aibridge.control.app import Dependencies, create_app
 from aibridge.store.database import Database
@@ -66,9 +67,15 @@ class Control:
         return await self.sent(method, target, [(a.encode(), b.encode()) for a, b in named], content)
 
     async def sent(
-        self, method: str, target: str, headers: Sequence[tuple[bytes, bytes]], content: bytes = b""
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        content: bytes = b"",
+        *,
+        send: Send | None = None,
     ) -> Answer:
-        """Send headers as they are."""
+        """Send headers as they are. `send` is told of each message of the answer, and a stream goes on to its end."""
         path, _, query = target.partition("?")
         scope: MutableMapping[str, Any] = {
             "type": "http",
@@ -95,14 +102,16 @@ class Control:
                 return {"type": "http.disconnect"}
             return message
 
-        async def send(message: MutableMapping[str, Any]) -> None:
+        async def receiving(message: MutableMapping[str, Any]) -> None:
             messages.append(message)
-            if message.get("body"):
+            if send is not None:
+                await send(message)
+            elif message.get("body"):
                 answered.set()
 
         raised = None
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, receiving)
         except Exception as error:
             if not messages:
                 raise

@@ -115,7 +115,7 @@ class World:
         self.keyring = Keyring([bytes(32)])
         self._people(connection)
         self._things(connection)
-        self.known: Snapshot = self._snapshot()
+        self.known: Snapshot = self.present_snapshot()
         self.rules = [
             self.rule("site", subject=Subject.USER, unit=Unit.COST),
             self.rule("here", organization=str(self.here)),
@@ -140,9 +140,10 @@ class World:
 
     async def refresh(self) -> None:
         """As after each change: whoever was shut out is no longer known."""
-        self.known = self._snapshot()
+        self.known = self.present_snapshot()
 
-    def _snapshot(self) -> Snapshot:
+    def present_snapshot(self) -> Snapshot:
+        """Who is known now."""
         return snapshot.snapshot(self.database)
 
     @contextlib.contextmanager
@@ -245,10 +246,11 @@ class World:
                 organization_id=place,
                 now=INSTANT,
             )
-        calls = [msgspec.structs.asdict(self._call(name)) for name in ("member", "mia", "noa")]
+        calls = [msgspec.structs.asdict(self.call(name)) for name in ("member", "mia", "noa")]
         connection.execute(schema.interceptions.insert(), calls)
 
-    def _call(self, name: str) -> Interception:
+    def call(self, name: str) -> Interception:
+        """A call that somebody made."""
         return Interception(
             id=f"call-{name}",
             actor_id=self.ids[name],
@@ -266,16 +268,17 @@ class World:
     @staticmethod
     def rule(name: str, **values: Any) -> Rule:
         """A rule of requests, or what `values` say."""
-        return Rule(**({"name": name, "unit": Unit.REQUESTS, "amount": 10, "window": 60.0} | values))
+        given: dict[str, Any] = {"name": name, "unit": Unit.REQUESTS, "amount": 10, "window": 60.0}
+        return Rule(**given | values)
 
 
 @contextlib.contextmanager
 def world(directory: Path) -> Iterator[World]:
     """A world in a new database."""
-    with contextlib.closing(Database.open(f"sqlite:///{directory}/aibridge.db")) as database, contextlib.suppress(Gone):
-        with database.writing() as connection:
-            yield World(connection)
-            raise Gone
+    database = Database.open(f"sqlite:///{directory}/aibridge.db")
+    with contextlib.closing(database), contextlib.suppress(Gone), database.writing() as connection:
+        yield World(connection)
+        raise Gone
 
 
 class Gone(Exception):  # noqa: N818 (the end of a world, and nobody's mistake)

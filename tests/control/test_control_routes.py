@@ -71,8 +71,9 @@ def test_only_exact_paths_are_routes(database: Database, path: str) -> None:
     assert_is_an_error(Control(database).call(path), 404, f"route not supported: GET {path}")
 
 
-def test_an_absurd_host_changes_nothing(database: Database) -> None:
-    assert_is_an_error(Control(database).call("/nope", host="[:"), 404, "route not supported: GET /nope")
+def test_an_absurd_host_is_refused_whatever_is_asked_for(database: Database) -> None:
+    for path in ("/nope", "/healthz", "/api/v2/buildinfo"):
+        assert_is_an_error(Control(database).call(path, host="[:"), 400, "The Host header is not one.")
 
 
 def test_a_wrong_method_is_told_which_are_right(database: Database) -> None:

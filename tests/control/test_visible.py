@@ -1,12 +1,17 @@
 """What is in a listing: for everybody the entries that they may read, and no others, whatever they ask for."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
-from control_world import World, world
+from control_world import INSTANT, World, world
 
 from aibridge.contract.endpoint import PREFIX
+from aibridge.control import limits
+from aibridge.domain.rule import Subject, Unit
+from aibridge.domain.user import UserStatus
+from aibridge.store import users
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +133,36 @@ def test_limits_of_other_organizations_are_not_told(everybody: World) -> None:
             assert {name for name in ("site", "here", "elsewhere") if f'"name":"{name}"'.encode() in body} == names
 
 
+def test_who_follows_the_limits_sees_what_they_may_see_now(everybody: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that was begun by an administrator does not outlive that, nor the token."""
+    monkeypatch.setattr(limits, "_WATCHED_EVERY", 0.0)
+
+    async def followed() -> list[set[str]]:
+        seen: list[set[str]] = []
+        done = asyncio.Event()
+        connection, member = everybody.database.connection, everybody.ids["auditor"]
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            body = message.get("body", b"")
+            if b"event: data" in body:
+                seen.append({name for name in ("site", "here") if f'"name":"{name}"'.encode() in body})
+                if len(seen) == 1:
+                    users.set_roles(connection, member, [], now=INSTANT)
+                if len(seen) == 2:
+                    users.set_status(connection, member, UserStatus.SUSPENDED, now=INSTANT)
+                await everybody.refresh()
+            elif not message.get("more_body", True):
+                done.set()
+
+        headers = [(b"authorization", f"Bearer {everybody.tokens['auditor']}".encode())]
+        await asyncio.wait_for(everybody.control.sent("GET", f"{PREFIX}/aibridge/limits/watch", headers, send=send), 10)
+        assert done.is_set()
+        return seen
+
+    with everybody.undone():
+        assert asyncio.run(followed()) == [{"site", "here"}, {"site"}]
+
+
 def test_whom_a_limit_is_for_and_how_it_decided_is_for_those_who_may_read_it(everybody: World) -> None:
     for column, reads in {"owner": True, "template-admin": True, "admin-here": False, "mia": False}.items():
         told = everybody.control.call(f"{PREFIX}/aibridge/limits/site", everybody.tokens[column]).json
@@ -141,7 +176,7 @@ def test_a_budget_of_others_is_not_among_ones_own(everybody: World) -> None:
         answer = everybody.control.call(f"{PREFIX}/users/me/ai/budgets", everybody.tokens[column])
         return [budget["limit"] for budget in answer.json]
 
-    cost: dict[str, Any] = {"subject": "user", "unit": "cost"}
+    cost: dict[str, Any] = {"subject": Subject.USER, "unit": Unit.COST}
     kept = everybody.rules
     everybody.rules = [
         *kept,

@@ -1,5 +1,6 @@
 """Rules from elsewhere than a file: what may be one is the same, and what may be one stays what it is."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,9 +53,9 @@ def test_a_rule_that_a_file_could_have_stays_what_it_is(rule: Rule) -> None:
 @pytest.mark.parametrize("field", ["amount", "burst"])
 @pytest.mark.parametrize("nanos", [0, -5, 10**15 + 1])
 def test_complaints_of_cost_are_in_nano_dollars(field: str, nanos: int) -> None:
-    values = {"amount": 1, "burst": 1} | {field: nanos}
+    rule = Rule(name="spend", unit=Unit.COST, amount=1, burst=1, window=60.0)
     with pytest.raises(EntryError) as raised:
-        checked(Rule(name="spend", unit=Unit.COST, window=60.0, **values))
+        checked(msgspec.structs.replace(rule, **{field: nanos}))
     assert (raised.value.field, raised.value.complaint) == (
         field,
         f'"{nanos}" is not allowed; allowed: nano-dollars, a whole number from 1 to 1_000_000_000_000_000',

@@ -8,8 +8,8 @@ from aibridge.overload import rate
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import ExactWindow, Gcra
 
-steps = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.5]), st.integers(0, 9)), max_size=80)
-"""How much time passes, and what happens then: the first are resizes."""
+steps = st.lists(st.tuples(st.sampled_from([0.0, 0.125, 0.5, 1.0, 2.5]), st.integers(0, 9)), max_size=80)
+"""How much time passes, in fractions that floats add up exactly, and what happens then: the first are resizes."""
 
 
 def walk(happenings: list[tuple[float, int]], limits: list[int], *, exactly: bool) -> None:
@@ -23,6 +23,7 @@ def walk(happenings: list[tuple[float, int]], limits: list[int], *, exactly: boo
         if what < len(limits):
             limit, window = limits[what], (1.0, 3.0)[what % 2]
             limiter.resize(now, limit, window)
+            ends = ends[-limit:]  # there is room for no more of them
             continue
         wait = limiter.wait(now)
         admitted = limiter.take(now) is None

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sdk_server import Ask, Server, Slept, serving
 
 from aibridge.sdk import AsyncClient, Client
+from sdk.sdk_server import Ask, Server, Slept, serving
 
 
 @pytest.fixture

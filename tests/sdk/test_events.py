@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sdk_server import Answer, Ask, Server
 
 from aibridge.contract.serversentevents import PING, Event, EventType, encode
 from aibridge.sdk import Client, Error
 from aibridge.sdk.serversentevents import MalformedEvents
+from sdk.sdk_server import Answer, Ask, Server
 
 STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 

@@ -5,10 +5,10 @@ from email.utils import format_datetime
 
 import httpx2
 import pytest
-from sdk_server import Answer, Ask, Server, Slept
 
 from aibridge.sdk import Error
 from aibridge.sdk._waiting import LONGEST, retry_after, wait_after_failure
+from sdk.sdk_server import Answer, Ask, Server, Slept
 
 JSON = {"content-type": "application/json"}
 GONE = Answer(None)

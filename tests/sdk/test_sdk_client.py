@@ -12,11 +12,11 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from sdk_server import Answer, Ask, Server, serving
 
 from aibridge import sdk
 from aibridge.sdk import AsyncClient, Client, Error, RoleIdentifier
 from aibridge.sdk.client import FixedSessionToken
+from sdk.sdk_server import Answer, Ask, Server, serving
 
 TOKEN = "aib_secret"
 ORGANIZATION = uuid.UUID("6c1e7bb4-0d8e-4a8e-9a51-0e7a4d0c8e11")

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
-from sdk_server import Answer, Ask, Asked, Server
 
 from aibridge import sdk
 from aibridge.contract.endpoint import PREFIX, Access, Endpoint
@@ -24,6 +23,7 @@ from aibridge.contract.table import BY_OPERATION, GROUPS
 from aibridge.sdk import AsyncClient, Client, Error
 from aibridge.sdk._async.transport import AsyncTransport
 from aibridge.sdk._sync.transport import Transport
+from sdk.sdk_server import Answer, Ask, Asked, Server
 
 MODULES = ("users", "organizations", "roles", "apikeys", "groups", "audit", "deployment", "aibridge", "workspaces")
 OPERATIONS = [endpoint.operation for endpoint in BY_OPERATION.values() if not endpoint.browser]

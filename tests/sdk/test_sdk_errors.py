@@ -6,10 +6,10 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from sdk_server import Answer, Ask, Server
 
 from aibridge.sdk import Error
 from aibridge.sdk.client import is_connection_error
+from sdk.sdk_server import Answer, Ask, Server
 
 HTML = {"content-type": "text/html; charset=utf-8"}
 

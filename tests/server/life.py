@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clients.running import AIBRIDGE, PATIENCE, Running, eventually
+from clients.running import AIBRIDGE, PATIENCE, POLLED, Running, eventually
 
 from aibridge.store import interceptions
 from aibridge.store.database import Database
@@ -133,7 +133,7 @@ def serving(
             stdout=stdout,
             stderr=stderr,
             text=True,
-            env=environment(data_dir, env),
+            env=environment(data_dir, {**POLLED, **(env or {})}),
             start_new_session=True,  # a process group of its own, as a terminal or a supervisor makes one
         ) as process,
     ):

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from aibridge.contract.endpoint import Endpoint, Needs, Of
-from aibridge.contract.shapes import Instant, Line, Page, View
+from aibridge.contract.shapes import Instant, Line, Page, Parameters, View
 from aibridge.domain.permission import Action, Resource
 
 
@@ -50,6 +50,18 @@ class AuditLogsQuery(Page, frozen=True, kw_only=True):
     date_to: Instant | None = None
 
 
+class AuditCSVQuery(Parameters, frozen=True, kw_only=True):
+    """Which changes, as in `AuditLogsQuery`; they are not in pages."""
+
+    actor: Line | None = None
+    action: Line | None = None
+    resource: Resource | None = None
+    resource_id: Line | None = None
+    organization_id: uuid.UUID | None = None
+    date_from: Instant | None = None
+    date_to: Instant | None = None
+
+
 class AuditVerification(View, frozen=True, kw_only=True):
     """Whether every entry is as it was written; else the number of the first that is not."""
 
@@ -67,6 +79,7 @@ ENDPOINTS = (
         needs=Needs(action=Action.READ, resource=Resource.AUDIT_LOG, of=Of.VISIBLE),
         query=AuditLogsQuery,
         response=AuditLogsResponse,
+        errors=(404,),
     ),
     Endpoint(
         operation="audit_csv",
@@ -74,8 +87,9 @@ ENDPOINTS = (
         path="/audit/csv",
         summary="Write changes as CSV, at most 100,000 lines.",
         needs=Needs(action=Action.READ, resource=Resource.AUDIT_LOG, of=Of.VISIBLE),
-        query=AuditLogsQuery,
+        query=AuditCSVQuery,
         response=str,
+        errors=(404,),
         media_type="text/csv",
     ),
     Endpoint(

@@ -13,7 +13,7 @@ MADE_BY: Mapping[str, tuple[str, str]] = {
     "limit": ("create_limit", "$response.body#/name"),
     "organization": ("create_organization", _ID),
     "provider": ("create_provider", _ID),
-    "role": ("create_organization_role", "$request.body#/name"),
+    "role_name": ("create_organization_role", "$request.body#/name"),
     "user": ("create_user", _ID),
 }
 """By the parameter of a path: the operation that makes what it names, and where that one's exchange has the name."""

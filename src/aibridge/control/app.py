@@ -22,6 +22,7 @@ from aibridge.control import (
     limits,
     members,
     organizations,
+    password_change,
     providers,
     roles,
     signin,
@@ -30,13 +31,13 @@ from aibridge.control import (
     workspaces,
 )
 from aibridge.control.ask import AsyncHandler, Handler
-from aibridge.control.authority import Authority
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import ErrorBody, Validation, answer, json_response, unavailable
 from aibridge.control.methods import Methods, Serve
 from aibridge.control.metrics import metrics_route
 from aibridge.control.rate import RateLimit
 from aibridge.control.serving import served
+from aibridge.control.target import Target
 from aibridge.domain.errors import CallError
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import DatabaseUnavailable
@@ -52,6 +53,7 @@ HANDLERS: Mapping[str, Handler | AsyncHandler] = {
     **limits.HANDLERS,
     **members.HANDLERS,
     **organizations.HANDLERS,
+    **password_change.HANDLERS,
     **providers.HANDLERS,
     **roles.HANDLERS,
     **signin.HANDLERS,
@@ -81,7 +83,7 @@ def create_app(dependencies: Dependencies) -> Starlette:
         routes.append(metrics_route(dependencies.metrics))
 
     handled = (CallError, Conflict, Invalid, DatabaseUnavailable, HTTPException, Exception)
-    middleware = [Middleware(Authority)]
+    middleware = [Middleware(Target)]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=dict.fromkeys(handled, answer))
     app.router.redirect_slashes = False
     return app

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from aibridge.contract.audit import AuditLog, AuditLogsQuery, AuditLogsResponse, AuditVerification
+from aibridge.contract.audit import AuditCSVQuery, AuditLog, AuditLogsQuery, AuditLogsResponse, AuditVerification
 from aibridge.control.ask import Ask, Handler
 from aibridge.control.errors import NotFound
 from aibridge.control.instants import instant, microseconds
@@ -21,15 +21,17 @@ from aibridge.store import audit as stored
 
 _Ask = Ask[Any, Any]
 MOST_LINES = 100_000
+_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that a spreadsheet may take for a formula; the last four are the first, of full width."""
 
 
 def _list(ask: Ask[AuditLogsQuery, None], connection: Connection) -> AuditLogsResponse:
     with cursor():
-        page = stored.page(connection, _query(ask))
+        page = stored.page(connection, msgspec.structs.replace(_query(ask), **paged(ask.query)))
     return AuditLogsResponse(audit_logs=[_view(entry) for entry in page.entries], count=page.count)
 
 
-def _csv(ask: Ask[AuditLogsQuery, None], connection: Connection) -> Response:
+def _csv(ask: Ask[AuditCSVQuery, None], connection: Connection) -> Response:
     text = io.StringIO()
     writer = csv.writer(text)
     names = AuditLog.__struct_fields__
@@ -46,7 +48,7 @@ def _verify(_: _Ask, connection: Connection) -> AuditVerification:
     return AuditVerification(count=found.count, valid=found.broken_at is None, broken_at=found.broken_at)
 
 
-def _query(ask: Ask[AuditLogsQuery, None]) -> stored.Query:
+def _query(ask: Ask[AuditLogsQuery, None] | Ask[AuditCSVQuery, None]) -> stored.Query:
     asked, sight = ask.query, ask.sight(Resource.AUDIT_LOG)
     visible: frozenset[uuid.UUID] | None = None if sight.everything else sight.organizations
     if asked.organization_id is not None:
@@ -61,7 +63,6 @@ def _query(ask: Ask[AuditLogsQuery, None]) -> stored.Query:
         organization_ids=visible,
         date_from=None if asked.date_from is None else microseconds(asked.date_from),
         date_to=None if asked.date_to is None else microseconds(asked.date_to),
-        **paged(asked),
     )
 
 
@@ -90,7 +91,7 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    return f"'{text}" if text.startswith(_OF_FORMULAS) else text
 
 
 HANDLERS: Mapping[str, Handler] = {"audit_logs": _list, "audit_csv": _csv, "audit_verification": _verify}

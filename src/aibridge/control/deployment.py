@@ -24,7 +24,7 @@ from aibridge.control.ask import Ask, AsyncHandler, Handler
 from aibridge.control.instants import microseconds
 from aibridge.domain.permission import Action, Resource
 from aibridge.options import OPTIONS
-from aibridge.options_kinds import Option
+from aibridge.options_kinds import Address, Option
 from aibridge.store import settings, usage
 
 _Ask = Ask[Any, Any]
@@ -91,7 +91,7 @@ def _shown(option: Option, value: object) -> object:
     """A value as JSON has it. Of a secret only whether there is one; and a URL may have a password in it."""
     if option.secret or option.field.endswith("_url"):
         return _hidden(value) if option.secret else _without_password(value)
-    return msgspec.to_builtins(value, enc_hook=str)
+    return str(value) if isinstance(value, Address) else msgspec.to_builtins(value, enc_hook=str)
 
 
 def _hidden(value: object) -> str | None:

@@ -14,14 +14,17 @@ from aibridge.contract.organizations import (
 )
 from aibridge.contract.shapes import Page
 from aibridge.control.ask import Ask, Handler
+from aibridge.control.errors import Conflicting
 from aibridge.control.instants import instant
 from aibridge.control.paging import cursor, paged
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.roles import ORGANIZATION_ADMIN
-from aibridge.store import members, organizations
+from aibridge.store import members, organizations, users
 from aibridge.store import organizations as stored
 
 _Ask = Ask[Any, Any]
+_EVERYBODY = 1_000_000
+"""Members of one organization: more than there ever are."""
 
 
 def organization_view(organization: stored.Organization) -> Organization:
@@ -75,7 +78,12 @@ def _update(ask: Ask[None, UpdateOrganizationRequest], connection: Connection) -
 
 
 def _delete(ask: _Ask, connection: Connection) -> None:
-    organizations.delete(connection, ask.things.organization.id, now=ask.now)
+    organization = ask.things.organization
+    # Whoever is in no organization cannot sign in: with their last one, those would go who look after the site.
+    for user in users.page(connection, users.Query(organization_id=organization.id, limit=_EVERYBODY)).users:
+        if user.roles and user.organization_ids == (organization.id,):
+            raise Conflicting(f"{user.username!r} has a role of the site, and would be in no organization.")
+    organizations.delete(connection, organization.id, now=ask.now)
     _record(ask, connection, Action.DELETE, before=ask.things.organization)
 
 

@@ -1,7 +1,6 @@
 """Users: who there is, what they are called, whether they are let in, and which roles of the site they hold."""
 
 from collections.abc import Mapping
-from time import monotonic
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from aibridge.contract.endpoint import Needs
 from aibridge.contract.users import (
     CreateUserRequest,
     UpdateRolesRequest,
-    UpdateUserPasswordRequest,
     UpdateUserProfileRequest,
     User,
     UserRoles,
@@ -20,19 +18,19 @@ from aibridge.contract.users import (
     UsersResponse,
 )
 from aibridge.control.ask import Ask, AsyncHandler, Handler
-from aibridge.control.errors import Conflicting, InvalidBody, NotFound, Validation
+from aibridge.control.errors import InvalidBody, NotFound, Validation
 from aibridge.control.instants import instant
 from aibridge.control.organizations import organization_view
 from aibridge.control.paging import cursor, paged
-from aibridge.control.ranks import no_rise, require_giving, require_rank, require_unbounded
+from aibridge.control.ranks import no_rise, require_giving, require_rank
 from aibridge.domain.authorize import Object
-from aibridge.domain.errors import Forbidden, RateLimited
+from aibridge.domain.errors import Forbidden
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.password import objections
 from aibridge.domain.permission import Action, Resource
-from aibridge.domain.token import TokenKind
+from aibridge.domain.roles import OWNER, may_assign
 from aibridge.domain.user import LoginType, UserStatus
-from aibridge.store import members, organizations, tokens, users
+from aibridge.store import members, organizations, users
 from aibridge.store import users as stored
 from aibridge.store.organizations import Query as OrganizationsQuery
 
@@ -74,6 +72,7 @@ async def _create_user(ask: Ask[None, CreateUserRequest]) -> User:
     wanted = ask.body
     of = wanted.service_account_of
     if of is not None:
+        _check_nobody(wanted.email)
         ask.require(Action.CREATE, Object(resource=Resource.SERVICE_ACCOUNT, organization_id=of))
     else:
         ask.require(Action.CREATE, Object(resource=Resource.USER))
@@ -83,7 +82,7 @@ async def _create_user(ask: Ask[None, CreateUserRequest]) -> User:
     login_type = _login_type(wanted)
     password_hash = None
     if wanted.password is not None:
-        _check_password(wanted.password, wanted.username, wanted.email)
+        check_password(wanted.password, wanted.username, wanted.email)
         password_hash = await ask.world.passwords.hash(wanted.password)
 
     def create(connection: Connection) -> User:
@@ -102,7 +101,7 @@ async def _create_user(ask: Ask[None, CreateUserRequest]) -> User:
             service_account_of=of,
             now=ask.now,
         )
-        _record(ask, connection, Action.CREATE, after=user)
+        record(ask, connection, Action.CREATE, after=user)
         return view(user)
 
     return await ask.writing(create)
@@ -116,7 +115,7 @@ def _delete_user(ask: _Ask, connection: Connection) -> None:
     user = ask.things.user
     require_rank(ask, connection, user.id)
     users.delete(connection, user.id, now=ask.now)
-    _record(ask, connection, Action.DELETE, before=user)
+    record(ask, connection, Action.DELETE, before=user)
 
 
 def _update_user_profile(ask: Ask[None, UpdateUserProfileRequest], connection: Connection) -> User:
@@ -125,13 +124,17 @@ def _update_user_profile(ask: Ask[None, UpdateUserProfileRequest], connection: C
         name: getattr(before, name) if getattr(wanted, name) is msgspec.UNSET else getattr(wanted, name)
         for name in ("username", "name", "email")
     }
+    if before.service_account_of is not None:
+        _check_nobody(kept["email"])
     if before.id != ask.caller.id:
         require_rank(ask, connection, before.id)
     # What somebody signs in with, and is found by, is for those to change who may change somebody.
     if (kept["username"], kept["email"]) != (before.username, before.email):
         ask.require(*ask.things.asked(Needs(action=Action.UPDATE, resource=Resource.USER)))
+    if kept["email"] != before.email:
+        _check_address(ask, before)
     after = users.set_profile(connection, before.id, **kept, now=ask.now)
-    _record(ask, connection, Action.UPDATE, before=before, after=after)
+    record(ask, connection, Action.UPDATE, before=before, after=after)
     return view(after)
 
 
@@ -149,30 +152,8 @@ def _set_status(ask: _Ask, connection: Connection, status: UserStatus) -> User:
     before = ask.things.user
     require_rank(ask, connection, before.id)
     after = users.set_status(connection, before.id, status, now=ask.now)
-    _record(ask, connection, Action.UPDATE, before=before, after=after)
+    record(ask, connection, Action.UPDATE, before=before, after=after)
     return view(after)
-
-
-async def _update_user_password(ask: Ask[None, UpdateUserPasswordRequest]) -> None:
-    user, own = ask.things.user, ask.things.user.id == ask.caller.id
-    require_unbounded(ask)
-    known = await ask.reading(lambda connection: users.password_hash(connection, user.id))
-    if own and known is not None:
-        await _check_old_password(ask, known)
-    _check_password(ask.body.password, user.username, user.email)
-    fresh = await ask.world.passwords.hash(ask.body.password)
-
-    def change(connection: Connection) -> None:
-        if not own:
-            require_rank(ask, connection, user.id)
-        elif users.password_hash(connection, user.id) != known:
-            raise Conflicting("The password was changed in the meantime.", "old_password")
-        users.set_password(connection, user.id, fresh)
-        kept = ask.caller.actor.token_id if own else None
-        tokens.revoke_all(connection, user.id, kind=TokenKind.SESSION, except_id=kept, now=ask.now)
-        _record(ask, connection, "set_password", before=user, after=users.one(connection, user.id))
-
-    await ask.writing(change)
 
 
 def _user_roles(ask: _Ask, connection: Connection) -> UserRoles:
@@ -190,7 +171,7 @@ def _update_user_roles(ask: Ask[None, UpdateRolesRequest], connection: Connectio
     require_giving(ask, connection, Resource.ASSIGN_ROLE, what, before=before.roles, after=wanted)
     with no_rise(ask, connection, None):
         after = users.set_roles(connection, before.id, wanted, now=ask.now)
-    _record(ask, connection, "set_roles", before=before, after=after)
+    record(ask, connection, "set_roles", before=before, after=after)
     return view(after)
 
 
@@ -212,15 +193,23 @@ def _first_user(ask: _Ask, connection: Connection) -> None:
         raise NotFound
 
 
-async def _check_old_password(ask: Ask[None, UpdateUserPasswordRequest], known: str) -> None:
-    """A session that was left open is no reason to let somebody in for good, nor a way to guess at the password."""
-    throttle, place = ask.world.throttle, (ask.origin.address, ask.things.user.id)
-    rejection = throttle.attempt(*place, monotonic())
-    if rejection is not None:
-        raise RateLimited("Too many attempts. Please try again later.", rejection=rejection)
-    if not await ask.world.passwords.matches(ask.body.old_password or "", known):
-        raise InvalidBody([Validation(field="old_password", detail="Old password is incorrect.")])
-    throttle.succeeded(*place, monotonic())
+def _check_address(ask: _Ask, user: stored.User) -> None:
+    """Refuse to give another address to an account that somebody uses who signs in by OpenID Connect.
+
+    Whoever has that address at the provider would be let into it by it, and bring their roles along.
+
+    Raises:
+        Forbidden: it is one, and the caller is no owner.
+    """
+    used = user.login_type is LoginType.OIDC and user.last_seen_at is not None
+    if used and not may_assign(ask.caller.subject.roles, OWNER.identifier):
+        raise Forbidden("You are not allowed to do this.", "The identity provider says this user's address.")
+
+
+def _check_nobody(email: str | None) -> None:
+    """A service account is nobody's: with an address it would keep whoever has that one from signing in with it."""
+    if email is not None:
+        raise InvalidBody([Validation(field="email", detail="A service account has no email address.")])
 
 
 def _login_type(wanted: CreateUserRequest) -> LoginType:
@@ -231,7 +220,12 @@ def _login_type(wanted: CreateUserRequest) -> LoginType:
     return login_type
 
 
-def _check_password(password: str, username: str, email: str | None) -> None:
+def check_password(password: str, username: str, email: str | None) -> None:
+    """Refuse a new password that is none.
+
+    Raises:
+        InvalidBody: it says all that is wrong with it.
+    """
     wrong = objections(password, username=username, email=email or "")
     if wrong:
         raise InvalidBody([Validation(field="password", detail=detail) for detail in wrong])
@@ -244,7 +238,7 @@ def _check_organization(connection: Connection, organization_id: str) -> None:
         raise InvalidBody([Validation(field="organization_ids", detail=str(error))]) from None
 
 
-def _record(
+def record(
     ask: _Ask,
     connection: Connection,
     action: Action | str,
@@ -252,6 +246,7 @@ def _record(
     before: stored.User | None = None,
     after: stored.User | None = None,
 ) -> None:
+    """Write what became of a user into the audit log."""
     user = after or before
     if user is None:
         raise Forbidden("nothing was changed")
@@ -275,7 +270,6 @@ HANDLERS: Mapping[str, Handler | AsyncHandler] = {
     "update_user_profile": _update_user_profile,
     "suspend_user": _suspend_user,
     "activate_user": _activate_user,
-    "update_user_password": _update_user_password,
     "user_roles": _user_roles,
     "update_user_roles": _update_user_roles,
     "user_organizations": _user_organizations,

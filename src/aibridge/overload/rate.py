@@ -174,8 +174,10 @@ class ExactWindow:
     def resize(self, now: float, limit: int, window: float) -> None:
         """Allow `limit` calls in `window` seconds from `now` on.
 
-        Calls that were counted leave when they would have left. Where calls share places, and another number of them
-        does from now on, none is let go for that: what was one place counts for as many as it may need.
+        Calls that were counted leave when they would have left; of more than `limit` of them, the newest count on, so
+        a limit that is lowered and raised again within a window has forgotten the others. Where calls share places,
+        and another number of them does from now on, none is let go for that: what was one place counts for as many as
+        it may need.
         """
         before, self._rule = self._rule, _rule(limit, window, self._rule.name)
         if now >= self._newest:
@@ -192,7 +194,10 @@ class ExactWindow:
         )
         kept = array("d", islice(ends, self._rule.groups - 1))
         kept.reverse()
-        self._burst = _Burst(kept, 0, -calls % group if calls else group)
+        room = -calls % group if calls else group
+        if next(ends, None) is not None:  # there are no more places: those that there are count as full
+            room = 0
+        self._burst = _Burst(kept, 0, room)
 
     def idle(self, now: float) -> bool:
         """Whether every call has left the window."""

@@ -174,11 +174,12 @@ def _reseal(database: Database, keyring: Keyring) -> None:
     """
     try:
         with database.reading() as connection:
-            old = providers_stored.sealed_before(connection, keyring)
-        if old:
-            with database.writing() as connection:
-                providers_stored.reseal(connection, keyring)
-            _log.info("resealed with master key %s: %d provider keys", keyring.key_id, old)
+            if not providers_stored.sealed_before(connection, keyring):
+                return
+        with database.writing() as connection:
+            resealed = providers_stored.reseal(connection, keyring)
+        if resealed:  # of several workers that start at once, one finds something to do
+            _log.info("resealed with master key %s: %d provider keys", keyring.key_id, resealed)
     except SealingError as problem:
         _log.error("nothing was resealed: %s", problem)
 

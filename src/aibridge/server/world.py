@@ -71,7 +71,7 @@ class World:
                 _log.exception("a part of what has changed in the database could not be put into force")
 
     async def note_uses(self) -> None:
-        """Tell the database when tokens were last used, and by whom; what that changes is in force at once."""
+        """Tell the database when tokens were last used, and by whom; the next `refresh` sees what that changes."""
         uses = list(self.used.items())
         self.used.clear()
         known = self.snapshot.tokens

@@ -54,9 +54,6 @@ class AsyncAudit(AsyncTransport):
         organization_id: UUID | None = None,
         date_from: datetime | None = None,
         date_to: datetime | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        after_id: str | None = None,
     ) -> str:
         """Write changes as CSV, at most 100,000 lines."""
         query = {
@@ -67,9 +64,6 @@ class AsyncAudit(AsyncTransport):
             "organization_id": organization_id,
             "date_from": date_from,
             "date_to": date_to,
-            "limit": limit,
-            "offset": offset,
-            "after_id": after_id,
         }
         content = await self.request(
             "GET", "/api/v2/audit/csv", query=query, headers={"accept": "text/csv"}, response=bytes
