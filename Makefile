@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
 LOCKED := --require-hashes --only-binary :all:
 CLIENTS := .venvs/clients-1 .venvs/clients-2 .venvs/clients-3
 
-.PHONY: run test check bench e2e gen lock clean
+.PHONY: run test check bench e2e fuzz gen lock clean
 
 run: $(VENV)/run
 	@exec $(BIN)/aibridge server $(ARGS)
@@ -31,6 +31,10 @@ bench: $(VENV)/dev .venvs/bench/ready
 e2e: $(VENV)/dev
 	npm ci --prefix tests/e2e --no-audit --no-fund
 	$(BIN)/pytest tests/e2e --run-e2e $(ARGS)
+
+# The API's contract for longer, with other requests each time.
+fuzz: $(VENV)/dev
+	SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),40) SCHEMATHESIS_SEED=$$(date +%s) $(BIN)/pytest tests/contract/test_api_fuzz.py -n 2 --dist loadgroup
 
 gen: $(VENV)/dev
 	$(BIN)/python scripts/gen.py

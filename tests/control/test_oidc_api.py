@@ -181,7 +181,7 @@ def test_a_wrong_way_back_leads_nobody_in(here: World, query: str, cookie: str |
     before = here.dump()
     answer = Visit(here).sign_in(query=query, cookie=cookie)
     assert answer.status == status, answer
-    assert "set-cookie" not in answer.headers
+    assert set(cookies_of(answer)) <= {STATE_COOKIE}
     assert here.dump() == before
 
 
@@ -227,7 +227,7 @@ def test_somebody_new_is_made_and_known_again(here: World) -> None:
 def test_a_name_that_is_taken_is_not_taken_over(here: World) -> None:
     visit = Visit(here)
     for name in ("owner", "OWNER", "me"):
-        me = visit.me(visit.sign_in(preferred_username=name, sub=f"sub-{name}", email=f"{name}@x.example"))
+        me = visit.me(visit.sign_in(preferred_username=name, sub=f"sub-{name}", email=f"{ord(name[0])}@x.example"))
         assert me["id"] != here.ids["owner"]
         assert me["username"] != "owner"
         assert me["roles"] == []

@@ -47,6 +47,16 @@ def test_a_verified_address_finds_somebody_once_and_links_them(connection: Conne
     assert known(connection, "s1") == ann
 
 
+def test_an_address_leads_to_nobody_whom_the_provider_calls_something_else(connection: Connection) -> None:
+    ann = a_user(connection, email="ann@example.com", login_type=OIDC)
+    assert known(connection, "s1", "ann@example.com") == ann
+    with pytest.raises(Conflict, match="has another name for the user") as raised:
+        known(connection, "s2", "ann@example.com")
+    assert raised.value.field == "email"
+    assert known(connection, "s2") is None
+    assert known(connection, "t1", "ann@example.com", issuer="https://other.example.com") == ann
+
+
 @pytest.mark.parametrize("login_type", [LoginType.PASSWORD, LoginType.NONE])
 def test_the_address_of_who_signs_in_otherwise_lets_nobody_in(connection: Connection, login_type: LoginType) -> None:
     a_user(connection, email="ann@example.com", login_type=login_type)

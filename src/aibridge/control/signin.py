@@ -6,7 +6,7 @@ Whoever fails learns nothing but that they failed: not whether there is such a u
 import logging
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection
@@ -24,16 +24,20 @@ from aibridge.contract.signin import (
 )
 from aibridge.control import cookies, csrf
 from aibridge.control.ask import Ask, AsyncHandler, Handler
-from aibridge.control.errors import json_response
+from aibridge.control.errors import answer, json_response
 from aibridge.control.oidc_departure import LIFETIME, STATE_COOKIE
-from aibridge.domain.errors import Forbidden, RateLimited, RouteNotSupported, Unauthenticated
+from aibridge.domain.errors import CallError, Forbidden, RateLimited, RouteNotSupported, Unauthenticated
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.scope import EVERYTHING
 from aibridge.domain.token import TokenKind
 from aibridge.domain.user import UserStatus
 from aibridge.store import groups, signing_in, subjects, tokens, users
+from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.users import User
+
+if TYPE_CHECKING:
+    from aibridge.control.oidc import OpenIDConnect
 
 _Ask = Ask[Any, Any]
 _LOG = logging.getLogger("aibridge")
@@ -110,6 +114,17 @@ async def _oidc_callback(ask: Ask[OIDCCallbackQuery, None]) -> Response:
     oidc = ask.world.oidc
     if oidc is None:
         raise _no_oidc(ask)
+    try:
+        response = await _arrived(ask, oidc)
+    except (CallError, Conflict, Invalid) as error:
+        response = await answer(ask.request, error)
+    # What was begun is over, however it ended.
+    response.headers.append("set-cookie", _state_cookie(ask, "", 0.0))
+    return response
+
+
+async def _arrived(ask: Ask[OIDCCallbackQuery, None], oidc: "OpenIDConnect") -> Response:
+    """Let in whoever the provider vouches for."""
     came = ask.query
     arrival = await oidc.identity_of(
         code=came.code,
@@ -139,10 +154,7 @@ async def _oidc_callback(ask: Ask[OIDCCallbackQuery, None]) -> Response:
             _record(ask, connection, "set_roles", user, before=before, after=after)
         return _session(ask, connection, user, "oidc")
 
-    token = await ask.writing(begin)
-    response = _with_session(ask, _redirect(ask, arrival.then), token)
-    response.headers.append("set-cookie", _state_cookie(ask, "", 0.0))
-    return response
+    return _with_session(ask, _redirect(ask, arrival.then), await ask.writing(begin))
 
 
 def _found(connection: Connection, name: str) -> tuple[User, str | None] | None:

@@ -152,7 +152,8 @@ def _set_status(ask: _Ask, connection: Connection, status: UserStatus) -> User:
     before = ask.things.user
     require_rank(ask, connection, before.id)
     after = users.set_status(connection, before.id, status, now=ask.now)
-    record(ask, connection, Action.UPDATE, before=before, after=after)
+    said = "suspend" if status is UserStatus.SUSPENDED else "activate"
+    record(ask, connection, said, before=before, after=after)
     return view(after)
 
 

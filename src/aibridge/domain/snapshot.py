@@ -19,6 +19,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Mapping[str, KnownToken] = {}
     providers: tuple[Provider, ...] = ()
     """Those of the database, with their keys as providers want them."""
+    has_providers: bool = False
+    """Whether the database has any that is enabled, also one that cannot be served: then nothing stands in for them."""
     rules: tuple[Rule, ...] = ()
     """Limits beyond those of the configuration, in the order in which they are asked."""
 

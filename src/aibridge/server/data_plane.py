@@ -86,12 +86,14 @@ class DataPlane:
             await asyncio.wait(calls, timeout=1.0)
             await asyncio.sleep(0)  # the turn in which they are written down and told
 
-    def apply_providers(self, providers: Sequence[Provider]) -> None:
+    def apply_providers(self, providers: Sequence[Provider], *, any_there: bool = False) -> None:
         """Serve these providers of the database from the next call on, besides those of the options, which come first.
 
         Calls in progress stay with what they found. What is as before is cheap, so this may be told of every snapshot.
+        `any_there` says that the database has some, also where none of them could be opened: the demo must not answer
+        for them.
         """
-        if self.upstreams.apply(providers):
+        if self.upstreams.apply(providers, any_there=any_there):
             self.gateway.routes = self.upstreams.routes
 
     def apply_rules(self, rules: Sequence[Rule]) -> None:

@@ -101,11 +101,11 @@ def first_words(
     """
     keyring = sealing.keyring(settings.encryption_keys, settings.data_dir)
     with database.reading() as connection:
-        added = stored.opened(connection, keyring)
-    served, _ = chosen(providers, added, stand_in=is_demo)
+        added, gone = stored.opened(connection, keyring), is_demo and stored.are_there(connection)
+    served, _ = chosen(providers, added, gone=gone)
     owner = tokens.first_owner(database, username="owner", token_name="first", now=int(time() * 1e6))  # noqa: S106
     token = None if owner is None else owner.text
-    return welcome.text(url, token, served if settings.enabled else (), demo=is_demo and not added)
+    return welcome.text(url, token, served if settings.enabled else (), demo=is_demo and not gone)
 
 
 def calm_collector() -> None:

@@ -122,7 +122,7 @@ async def prepared(
         )
         rooms.callback(plane.close)
         world.follow(lambda snapshot: plane.apply_rules(snapshot.rules))
-        world.follow(lambda snapshot: plane.apply_providers(snapshot.providers))
+        world.follow(lambda snapshot: plane.apply_providers(snapshot.providers, any_there=snapshot.has_providers))
         plane.telemetry.gauges += data_plane.ledger_gauges(journal, shipping)
 
         metrics = post.metrics or _alone(plane)

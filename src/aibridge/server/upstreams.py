@@ -40,22 +40,23 @@ class Upstreams:
         self._pools = pools
         self._guards = guards
         self._retries = retries
-        self._database: tuple[Provider, ...] = ()
+        self._database: tuple[tuple[Provider, ...], bool] = ((), False)
         self._told: set[str] = set()
         self.served: dict[str, Provider] = {}
         """By name."""
         self.routes = self._serve(self._own)
 
-    def apply(self, providers: Sequence[Provider]) -> bool:
+    def apply(self, providers: Sequence[Provider], *, any_there: bool = False) -> bool:
         """Serve these providers of the database from now on; answers whether anything has changed.
 
         One that cannot be served is left out, and told of in the log once: it keeps no other from being served.
+        `any_there` says that the database has some, also where none of them could be opened.
         """
-        database = tuple(providers)
-        if database == self._database:
+        present = (tuple(providers), any_there or bool(providers))
+        if present == self._database:
             return False
-        self._database = database
-        served, faults = chosen(self._own, database, stand_in=self._stand_in)
+        self._database = present
+        served, faults = chosen(self._own, providers, gone=self._stand_in and present[1])
         told = {f"the provider {name!r} of the database is not served: {fault}" for name, fault in faults.items()}
         for line in sorted(told - self._told):
             _log.warning("%s", line)
@@ -77,13 +78,13 @@ class Upstreams:
 
 
 def chosen(
-    own: Sequence[Provider], database: Sequence[Provider], *, stand_in: bool
+    own: Sequence[Provider], database: Sequence[Provider], *, gone: bool
 ) -> tuple[list[Provider], dict[str, str]]:
     """Which providers are served of those of the options and of the database; and by name, why others are not.
 
-    With `stand_in`, those of the options are there only until the database has any.
+    With `gone`, those of the options only stood in for what the database has now.
     """
-    served, faults = [] if stand_in and database else list(own), {}
+    served, faults = [] if gone else list(own), {}
     taken = {provider.name for provider in served}
     for provider in database:
         fault = "the options have one of this name, which wins" if provider.name in taken else _unfit(provider)

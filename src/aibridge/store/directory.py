@@ -145,6 +145,12 @@ def password_hash(connection: Connection, user_id: str) -> str | None:
     return found
 
 
+def is_linked(connection: Connection, issuer: str, user_id: str) -> bool:
+    """Whether an OpenID provider has a name for somebody already."""
+    whose = select(_IDENTITIES.subject).where(_IDENTITIES.issuer == issuer, _IDENTITIES.user_id == user_id)
+    return connection.execute(whose.limit(1)).first() is not None
+
+
 def linked(connection: Connection, issuer: str, subject: str) -> User | None:
     """Whom an OpenID provider means by a name of its own; None if it is new."""
     if not (names.can_be_kept(issuer) and names.can_be_kept(subject)):

@@ -213,6 +213,12 @@ def reseal(connection: Connection, keyring: Keyring) -> int:
     return resealed
 
 
+def are_there(connection: Connection) -> bool:
+    """Whether there is a provider that is enabled, be it one that cannot be opened."""
+    asked = select(_PROVIDERS.id).where(_PROVIDERS.enabled.is_(True)).limit(1)
+    return connection.execute(asked).first() is not None
+
+
 def opened(connection: Connection, keyring: Keyring) -> tuple[Provider, ...]:
     """The providers that are enabled, with their keys, in the order of their names.
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.role import RoleIdentifier
+from aibridge.domain.roles import MEMBER, ORGANIZATION_MEMBER
 from aibridge.domain.user import LoginType
 from aibridge.store import group_sync, members, users
 from aibridge.store.conflict import Conflict, Invalid
@@ -30,6 +31,8 @@ def known(connection: Connection, issuer: str, subject: str, verified_email: str
         return None
     if user.login_type is not LoginType.OIDC:
         raise Conflict("email", "There is a user with this email address who does not sign in by OpenID Connect.")
+    if users.is_linked(connection, issuer, user.id):
+        raise Conflict("email", "The identity provider has another name for the user with this email address.")
     users.link(connection, issuer, subject, user.id, now=now)
     return user
 
@@ -81,6 +84,7 @@ def place(
 
 def _give(connection: Connection, user_id: str, roles: frozenset[RoleIdentifier], now: int) -> list[str]:
     passed_over: list[str] = []
+    roles -= {MEMBER.identifier}  # everybody is one
     of_site = {role for role in roles if not role.is_organization_role}
     try:
         if of_site != set(users.one(connection, user_id).roles):
@@ -89,7 +93,7 @@ def _give(connection: Connection, user_id: str, roles: frozenset[RoleIdentifier]
         passed_over.append(problem.message)
     by_organization: dict[uuid.UUID, set[RoleIdentifier]] = {}
     for role in roles:
-        if role.organization_id is not None:
+        if role.organization_id is not None and role.name != ORGANIZATION_MEMBER.name:
             by_organization.setdefault(role.organization_id, set()).add(role)
     for organization_id in users.one(connection, user_id).organization_ids:
         wanted = by_organization.pop(organization_id, set())

@@ -45,6 +45,7 @@ def snapshot(database: Database, keyring: Keyring | None = None) -> Snapshot:
             tokens=_tokens(connection),
             rules=limits.rules(connection),
             providers=() if keyring is None else providers.opened(connection, keyring),
+            has_providers=providers.are_there(connection),
         )
 
 
