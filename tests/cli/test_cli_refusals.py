@@ -26,6 +26,16 @@ def test_a_refusal_is_one_line_with_all_that_is_wrong(program: Any, server: Stan
     )
 
 
+def test_what_is_not_there_is_named(program: Any, server: Standin) -> None:
+    server.answers["organization_members"] = Refusal(404, ErrorBody(message="Resource not found."))
+
+    assert program("members", "list", "--organization", "nope") == (
+        1,
+        "",
+        "aibridge: /api/v2/organizations/nope/members: Resource not found.\n",
+    )
+
+
 def test_who_is_not_signed_in_is_told_how(program: Any, server: Standin) -> None:
     server.answers["users"] = Refusal(401, ErrorBody(message="No."))
 

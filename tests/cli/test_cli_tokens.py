@@ -5,10 +5,14 @@ from api_standin import Refusal, Standin
 from api_things import AT, LAB, organization, token
 from cli_shell import Shell
 
+from aibridge.cli.times import Duration
+from aibridge.cli.tokens import command
 from aibridge.contract.apikeys import APIKeysResponse, GeneratedToken
 from aibridge.contract.errors import ErrorBody
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.priority import Priority
+from aibridge.domain.token import LONGEST_LIFETIME, LONGEST_OVERLAP
+from aibridge.options_kinds import duration
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -26,6 +30,15 @@ def test_ones_own_tokens_are_listed_those_out_of_force_if_asked_for(shell: Shell
     assert [call.path["user"] for call in server.calls] == ["me", "ben"]
     assert [call.query.include_expired for call in server.calls] == [False, True]
     assert shell.json("tokens", "list")[0]["organization_id"] == str(DEFAULT_ORGANIZATION)
+
+
+@pytest.mark.parametrize(("option", "most"), [("lifetime", LONGEST_LIFETIME), ("overlap", LONGEST_OVERLAP)])
+def test_durations_are_as_long_as_the_api_takes(option: str, most: int) -> None:
+    commands = command.commands.values()
+    (found,) = {flag.type for one in commands for flag in one.params if flag.name == option}
+
+    assert isinstance(found, Duration)
+    assert duration(found.most) == most
 
 
 def test_a_token_is_made_with_what_it_is_given(shell: Shell, server: Standin) -> None:

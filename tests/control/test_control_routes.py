@@ -1,14 +1,25 @@
 """The control plane's routes: what is there, what is not, and what an error looks like."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from anyio import CapacityLimiter
 from control_driver import Answer, Control, raising
+from people import person, token_of
 
 from aibridge import __version__
-from aibridge.store.database import Database
+from aibridge.control import dependencies
+from aibridge.control.dependencies import Dependencies
+from aibridge.domain.errors import AtCapacity
+from aibridge.domain.snapshot import Snapshot
+from aibridge.store.database import Database, DatabaseUnavailable
+from aibridge.store.snapshot import snapshot
+
+NOW = 1_790_000_000_000_000
 
 
 @pytest.fixture
@@ -87,3 +98,48 @@ def test_a_fault_of_ours_keeps_its_reason_to_itself(database: Database) -> None:
     assert_is_an_error(answer, 500, "Internal error.")
     assert b"secret" not in answer.body
     assert str(answer.raised) == "secret"
+
+
+def test_only_so_many_wait_for_the_database(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependencies, "WAITING", 2)
+    gate = threading.Event()
+
+    async def scenario() -> None:
+        world = Dependencies(
+            database=database,
+            snapshot=Snapshot,
+            ready=lambda: (True, {}),
+            clock=lambda: 0.0,
+            external_url=lambda: "",
+            threads=CapacityLimiter(1),
+        )
+        present = [asyncio.create_task(world.in_thread(gate.wait)) for _ in range(3)]
+        while world.threads.statistics().tasks_waiting < 2:  # noqa: ASYNC110 - nothing else tells that they wait
+            await asyncio.sleep(0)
+        with pytest.raises(AtCapacity, match="at capacity") as refusal:
+            await world.in_thread(gate.wait)
+        assert refusal.value.retry_after == 2.0
+        gate.set()
+        assert await asyncio.gather(*present) == [True] * 3
+        assert await world.in_thread(gate.wait)
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        gate.set()
+
+
+def test_what_somebody_may_do_is_told_while_others_write(database: Database) -> None:
+    token = token_of(database, person(database, "ann", now=NOW), now=NOW).text
+    known = snapshot(database)
+    control = Control(database, snapshot=lambda: known)
+    body = {"checks": {"x": {"action": "read", "object": {"resource": "user", "owner_id": "me"}}}}
+    with database.writing():
+        answer = control.call("/api/v2/authcheck", token, method="POST", body=body)
+    assert (answer.status, answer.json) == (200, {"x": True})
+
+
+def test_a_path_begins_no_line_of_the_log(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    away = raising(DatabaseUnavailable("it is gone"))
+    assert Control(database, snapshot=away).call("/api/v2/users/a\nb").status == 503
+    assert [record.getMessage() for record in caplog.records] == ["'GET /api/v2/users/a\\nb': it is gone"]

@@ -116,6 +116,10 @@ def test_the_other_path_shows_the_same(site: Site) -> None:
         (f"https://:{CANARY}@host", "https://:********@host"),
         (f"https://me:{CANARY}@more@host/a@b", "https://me:********@host/a@b"),
         ("https://me@host/a:b@c", "https://me@host/a:b@c"),
+        (f"postgresql://host/db?user=me&password={CANARY}&x=1", "postgresql://host/db?user=me&password=********&x=1"),
+        (f"redis://host?password={CANARY}/@", "redis://host?password=********"),
+        (f"postgresql://me@host/db?sslPassword={CANARY}", "postgresql://me@host/db?sslPassword=********"),
+        (f"postgresql://me:{CANARY}@host/db?password={CANARY}", "postgresql://me:********@host/db?password=********"),
         ("nonsense", "nonsense"),
     ],
 )

@@ -1,6 +1,7 @@
 """The rules and their use as an owner and others see them."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from control_driver import NOW, Answer, Control
 from people import person, token_of
 
 from aibridge.control.dependencies import LimitPresent, SubjectPresent
+from aibridge.control.limits import MOST_WATCHED
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.price import Price
 from aibridge.domain.roles import OWNER
@@ -197,3 +199,60 @@ def test_what_is_wrong_with_an_amount_of_cost_is_said_in_its_unit(team: Team, fi
     )
     assert (found, detail.partition(";")[0]) == (field, '"-7" is not allowed')
     assert "nano-dollars, a whole number from 1" in detail
+
+
+def test_no_limit_has_the_name_of_a_path_beside_the_limits(team: Team) -> None:
+    rule = {"name": "watch", "unit": "requests", "amount": 5, "window": 60.0}
+    ((field, detail),) = wrong(team.control.call(PATH, team.owner.text, method="POST", body=rule))
+    assert (field, "'watch' cannot be the name" in detail) == ("name", True)
+
+
+class Stream:
+    """One that follows the limits: what it was told, its status first, until it is left."""
+
+    def __init__(self, control: Control, token: MintedToken) -> None:
+        self.told: list[bytes] = []
+        self._heard = asyncio.Event()
+        headers = [(b"authorization", f"Bearer {token.text}".encode())]
+        self._task = asyncio.create_task(control.sent("GET", f"{PATH}/watch", headers, send=self._send))
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.told.append(str(message["status"]).encode() if "status" in message else message["body"])
+        if len(self.told) > 1:
+            self._heard.set()
+
+    async def begun(self) -> bytes:
+        """The status, once there is more than that."""
+        await asyncio.wait_for(self._heard.wait(), 10)
+        return self.told[0]
+
+    async def leave(self) -> None:
+        """End it as a client does that goes away."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+def test_one_user_follows_the_limits_only_so_often_at_once(team: Team) -> None:
+    async def scenario() -> None:
+        streams = [Stream(team.control, team.member) for _ in range(MOST_WATCHED)]
+        assert {await stream.begun() for stream in streams} == {b"200"}
+        for token, status in ((team.second, b"429"), (team.owner, b"200")):
+            streams.append(Stream(team.control, token))
+            assert await streams[-1].begun() == status
+        await streams[0].leave()
+        streams.append(Stream(team.control, team.second))
+        assert await streams[-1].begun() == b"200"
+        for stream in streams:
+            await stream.leave()
+
+    asyncio.run(scenario())
+
+
+def test_who_follows_the_limits_does_not_keep_a_server_from_stopping(team: Team) -> None:
+    async def scenario() -> None:
+        stream = Stream(Control(team.database, stopping=lambda: True), team.member)
+        await stream.begun()
+        assert stream.told == [b"200", b""]
+        await stream.leave()
+
+    asyncio.run(scenario())

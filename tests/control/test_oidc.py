@@ -499,6 +499,27 @@ def test_description_and_keys_are_kept_for_an_hour() -> None:
     asyncio.run(scenario())
 
 
+def test_a_clock_that_is_set_back_makes_nothing_be_believed_for_longer() -> None:
+    async def scenario() -> None:
+        provider = IdentityProvider()
+        provider.now = NOW + 86400.0
+        await provider.oidc.authorization_url(BACK)
+        provider.now = NOW
+        await provider.oidc.authorization_url(BACK)
+        assert provider.asked_for("/openid-configuration") == 2
+
+        provider = IdentityProvider()
+        provider.instead["openid-configuration"] = lambda _: httpx2.Response(503)
+        provider.now = NOW + 86400.0
+        with pytest.raises(UpstreamBroke):
+            await provider.oidc.authorization_url(BACK)
+        provider.instead.clear()
+        provider.now = NOW
+        assert await provider.oidc.authorization_url(BACK)
+
+    asyncio.run(scenario())
+
+
 def test_a_key_that_is_new_is_looked_for_once_a_minute() -> None:
     async def scenario() -> None:
         provider = IdentityProvider()

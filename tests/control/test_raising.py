@@ -11,6 +11,7 @@ from control_world import INSTANT, PASSWORD, World, world
 
 from aibridge.contract.endpoint import PREFIX
 from aibridge.contract.table import ENDPOINTS
+from aibridge.control import tokens
 from aibridge.domain.permission import Action, Permission, Resource
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import CustomRole
@@ -445,3 +446,14 @@ def test_the_configuration_is_not_changed_over_the_api(here: World) -> None:
         ("POST", "/aibridge/limits", {"name": "fixed", "unit": "requests", "amount": 5, "window": 60.0}),
     ):
         assert control.call(PREFIX + path, here.tokens["owner"], method=method, body=body).status == 409
+
+
+def test_nobody_fills_the_memory_with_tokens(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST_IN_FORCE", 3)
+    keys = "/users/me/keys"
+    made = [ask(here, "mia", "POST", f"{keys}/tokens", {"token_name": name}) for name in "ab"]
+    assert [answer.status for answer in made] == [201, 201]
+    answer = refused(here, "mia", "POST", f"{keys}/tokens", {"token_name": "c"}, status=409)
+    assert answer.json["message"] == "'mia' has 3 tokens in force, which is as many as may be."
+    assert ask(here, "mia", "DELETE", f"{keys}/{made[0].json['id']}").status == 204
+    assert ask(here, "mia", "POST", f"{keys}/tokens", {"token_name": "c"}).status == 201

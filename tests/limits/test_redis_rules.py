@@ -101,7 +101,7 @@ def test_another_patience_holds_for_those_who_wait_since_when_they_came(server: 
             engine.replace([OWN, queued_rule("a", timeout=0.2)])
             with pytest.raises(Refused):
                 await waiting
-            assert 0.2 <= time.monotonic() - began < 3.0
+            assert 0.19 <= time.monotonic() - began < 3.0  # the loop's clock is read a moment earlier
             engine.close(first, None, Outcome.SUCCESS)
             await settled(server, "a", "own")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aibridge.store import tokens
 from aibridge.store.database import Database
+from aibridge.store.first_owner import first_owner
 from server.asking import CHAT, ask
 from server.life import aibridge, serving
 
@@ -32,7 +32,7 @@ def check(done: subprocess.CompletedProcess[str], code: int, reason: str) -> Non
 def a_token(data_dir: Path) -> None:
     """Make a database in which there is a user with a token."""
     with closing(Database.open(f"sqlite:///{data_dir}/aibridge.db")) as database:
-        tokens.first_owner(database, username="ada", token_name="laptop", now=time.time_ns() // 1000)
+        first_owner(database, username="ada", token_name="laptop", now=time.time_ns() // 1000)
 
 
 def alter(data_dir: Path, statement: str) -> None:

@@ -66,7 +66,7 @@ def test_a_revoked_token_is_refused_within_five_seconds(server: Running) -> None
 def test_a_token_that_expires_is_refused_from_then_on(server: Running) -> None:
     token = created(server, "short", "--lifetime", "1s")["key"]
 
-    assert seconds_until(lambda: status(server, token) == 401) < 2
+    assert seconds_until(lambda: status(server, token) == 401) < 5
 
 
 def test_the_list_shows_the_last_four_and_never_the_rest(server: Running) -> None:

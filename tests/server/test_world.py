@@ -14,7 +14,7 @@ from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import MintedToken, TokenKind
 from aibridge.domain.user import UserStatus
 from aibridge.server.world import World
-from aibridge.store import changes, presence, tokens, users
+from aibridge.store import changes, presence, schema, tokens, users
 from aibridge.store.database import Database, DatabaseUnavailable
 from aibridge.store.sealing import Keyring
 from aibridge.store.snapshot import snapshot
@@ -70,10 +70,10 @@ class Slow:
         self.most_at_once = 0
         monkeypatch.setattr(SNAPSHOT, self)
 
-    def __call__(self, database: Database, keyring: Keyring) -> Snapshot:
+    def __call__(self, database: Database, keyring: Keyring, *, now: int) -> Snapshot:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        found = snapshot(database, keyring)
+        found = snapshot(database, keyring, now=now)
         self.taken.release()
         self.may_be_seen.wait(PATIENCE)
         self.at_once -= 1
@@ -106,8 +106,8 @@ def test_a_snapshot_is_taken_only_where_something_has_changed(
     async def scenario(world: World) -> None:
         taken: list[Snapshot] = []
 
-        def take(database: Database, keyring: Keyring) -> Snapshot:
-            taken.append(snapshot(database, keyring))
+        def take(database: Database, keyring: Keyring, *, now: int) -> Snapshot:
+            taken.append(snapshot(database, keyring, now=now))
             return taken[-1]
 
         monkeypatch.setattr(SNAPSHOT, take)
@@ -118,6 +118,18 @@ def test_a_snapshot_is_taken_only_where_something_has_changed(
         for _ in range(3):
             await world.refresh()
         assert len(taken) == 1
+
+    in_a_world(database, scenario)
+
+
+def test_tokens_that_are_long_expired_are_no_longer_kept_in_memory(database: Database, ann: User) -> None:
+    async def scenario(world: World) -> None:
+        present, now = token_of(database, ann, now=NOW), time.time_ns() // 1000
+        with database.writing() as connection:
+            expired = schema.tokens.update().where(schema.tokens.c.id == present.id)
+            connection.execute(expired.values(expires_at=now - 2 * 3_600_000_000))
+        await world.refresh()
+        assert present.id not in world.snapshot.tokens
 
     in_a_world(database, scenario)
 

@@ -23,11 +23,11 @@ from aibridge.store.snapshot import snapshot
 
 FIRST_START = """
 import sys, time
-from aibridge.store import tokens
 from aibridge.store.database import Database
+from aibridge.store.first_owner import first_owner
 sys.stdin.readline()
 database = Database.open(sys.argv[1])
-print(tokens.first_owner(database, username="owner", token_name="first", now=1) is not None)
+print(first_owner(database, username="owner", token_name="first", now=1) is not None)
 """
 
 

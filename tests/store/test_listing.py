@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from store_samples import NOW, a_start, an_ending, page, url_of
 
 from aibridge.domain.interception import Interception, interception_id
-from aibridge.store import interceptions
+from aibridge.store import interceptions, users
 from aibridge.store.database import Database
 from aibridge.store.interceptions import Query
 from aibridge.store.sink import LedgerSink
@@ -81,6 +81,22 @@ def test_an_initiator_is_named_by_id_or_username(database: Database, ann: User) 
     assert ids(database, initiator="bob") == []
     usernames = [record.username for record in page(database, Query()).records]
     assert usernames == [None, "ann"]
+
+
+def test_of_those_who_had_a_name_one_after_another_the_last_is_meant(database: Database, ann: User) -> None:
+    store(database, a_start("a", actor_id=ann.id))
+    assert ids(database, initiator="Ann") == ["a"]
+    with database.writing() as connection:
+        users.delete(connection, ann.id, now=NOW)
+    assert ids(database, initiator="ann") == ["a"]
+    for call in ("b", "c"):
+        later = person(database, "ANN", now=NOW)
+        store(database, a_start(call, actor_id=later.id))
+        assert ids(database, initiator="ann") == [call]
+        with database.writing() as connection:
+            users.delete(connection, later.id, now=NOW + ord(call))
+    assert ids(database, initiator="ann") == ["c"]
+    assert ids(database, initiator=ann.id) == ["a"]
 
 
 def test_an_actor_sees_its_own_whatever_it_asks_for(database: Database, ann: User) -> None:

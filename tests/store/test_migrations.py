@@ -214,6 +214,28 @@ def test_what_an_older_program_wrote_is_there(database: Database, empty_url: str
         assert rows(opened, "SELECT value FROM facts WHERE name = 'changes'") == [(7,)]
 
 
+def test_names_that_differ_in_case_alone_do_not_keep_an_old_database_from_being_opened(
+    database: Database, empty_url: str
+) -> None:
+    move(database, "2")
+    long = "x" * 64
+    users = [("u1aaaaaaaaaa", "Bob", 5), ("u2aaaaaaaaaa", "bob", 6), ("u3aaaaaaaaaa", "BOB", 6), ("u4", long, 1)]
+    with database.preparing() as connection:
+        for user, name, at in [*users, ("u5aaaaaaaaaa", long.upper(), 2)]:
+            connection.execute(
+                text("INSERT INTO users (id, username, is_owner, created_at) VALUES (:id, :name, :owner, :at)"),
+                {"id": user, "name": name, "owner": False, "at": at},
+            )
+    with closing(Database.open(empty_url)) as opened:
+        assert rows(opened, "SELECT id, username FROM users ORDER BY id") == [
+            ("u1aaaaaaaaaa", "Bob"),
+            ("u2aaaaaaaaaa", "bob-u2aaaaaa"),
+            ("u3aaaaaaaaaa", "BOB-u3aaaaaa"),
+            ("u4", long),
+            ("u5aaaaaaaaaa", f"{'X' * 55}-u5aaaaaa"),
+        ]
+
+
 def test_a_database_goes_down_and_up_again_with_all_that_fits(database: Database) -> None:
     move(database, "1")
     shapes = {"1": shape_of(database)}

@@ -10,11 +10,10 @@ from store_samples import MINUTE, NOW
 
 from aibridge.domain.priority import Priority
 from aibridge.domain.scope import EVERYTHING
-from aibridge.domain.token import MintedToken, TokenKind
+from aibridge.domain.token import LONGEST_OVERLAP, MintedToken, TokenKind
 from aibridge.store import tokens
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
-from aibridge.store.token_rotation import LONGEST_OVERLAP
 from aibridge.store.tokens import StoredToken
 
 KEPT = ("user_id", "organization_id", "kind", "name", "scopes", "only", "parent_id", "created_by", "priority")

@@ -3,6 +3,7 @@
 import logging
 import uuid
 
+import msgspec
 import pytest
 from people_samples import a_role, a_user, an_organization
 from store_samples import MINUTE, NOW
@@ -190,3 +191,30 @@ def test_a_token_of_nobody_is_not_in_it(world: World) -> None:
     assert snapshot(world.database).token_of(token.text, NOW / 1e6) == world.known(token)
     assert snapshot(world.database).token_of(token.text, (NOW + MINUTE) / 1e6) is None
     assert snapshot(world.database).token_of(f"aib_{uuid.uuid4().hex[:10]}", 0.0) is None
+
+
+def test_a_token_that_expired_an_hour_ago_is_not_in_it(world: World) -> None:
+    ann = world.user()
+    short, good = world.token(ann, "short", expires_at=NOW + MINUTE), world.token(ann, "good")
+    hour_after = NOW + MINUTE + 60 * MINUTE
+    assert snapshot(world.database, now=hour_after - 1).tokens.keys() == {short.id, good.id}
+    assert snapshot(world.database, now=hour_after).tokens.keys() == {good.id}
+
+
+def test_a_rule_that_cannot_be_read_keeps_nothing_else_from_being_known(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    unread = f"newer-{world.database.dialect.name}"  # each is told once by a process, and tests share one
+    rule = Rule(name="good", unit=Unit.REQUESTS, amount=5, window=1.0)
+    with world.database.writing() as connection:
+        for name in ("good", unread):
+            limits.insert(connection, msgspec.structs.replace(rule, name=name), now=NOW)
+        newer = schema.limits.update().where(schema.limits.c.name == unread)
+        connection.execute(newer.values(rule='{"name": "newer", "unit": "teapots", "amount": 5}'))
+    token = world.token(world.user())
+    for _ in range(2):
+        taken = snapshot(world.database)
+        assert (taken.rules, [*taken.tokens]) == ((rule,), [token.id])
+    (line,) = caplog.messages
+    assert line.startswith(f"the limit {unread} is left out: ")
+    assert "teapots" in line

@@ -18,9 +18,10 @@ from aibridge.domain.priority import Priority
 from aibridge.domain.roles import OWNER
 from aibridge.domain.scope import EVERYTHING, Scope, narrower, parse
 from aibridge.domain.token import MintedToken, TokenKind, is_well_formed, matches
-from aibridge.store import sessions, tokens, users
+from aibridge.store import audit, sessions, tokens, users
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
+from aibridge.store.first_owner import first_owner
 from aibridge.store.sink import LedgerSink
 from aibridge.store.snapshot import snapshot
 from aibridge.store.tokens import Query, StoredToken
@@ -53,7 +54,7 @@ def listed(connection: Connection, **query: object) -> list[str]:
 
 def test_a_token_is_kept_as_given_and_its_text_nowhere(tmp_path: Path) -> None:
     with closing(Database.open(url_of(tmp_path))) as database:
-        minted = tokens.first_owner(database, username="ann", token_name="x", now=NOW)
+        minted = first_owner(database, username="ann", token_name="x", now=NOW)
         assert minted is not None
         assert is_well_formed(minted.text)
         assert matches(minted.text, snapshot(database).tokens[minted.id])
@@ -342,18 +343,24 @@ def test_sessions_long_over_are_swept_and_tokens_stay(connection: Connection, an
 
 
 def test_only_an_empty_database_gets_a_first_owner(database: Database) -> None:
-    minted = tokens.first_owner(database, username="ann", token_name="first", now=NOW)
+    minted = first_owner(database, username="ann", token_name="first", now=NOW)
     assert minted is not None
     known = snapshot(database).tokens[minted.id]
     assert known.subject is not None
     assert (known.subject.scope, OWNER.identifier in known.subject.roles) == (EVERYTHING, True)
     assert (known.actor.username, known.actor.priority) == ("ann", Priority.INTERACTIVE)
-    assert tokens.first_owner(database, username="bob", token_name="first", now=NOW) is None
+    assert first_owner(database, username="bob", token_name="first", now=NOW) is None
     assert [*snapshot(database).tokens] == [minted.id]
+    with database.reading() as connection:
+        entries = list(audit.rows(connection, audit.Query()))
+    assert [(entry.actor_name, entry.action, entry.resource, entry.resource_id) for entry in entries] == [
+        ("first start", "create", "api_key", minted.id),
+        ("first start", "create", "user", known.actor.id),
+    ]
 
 
 def test_a_use_is_kept_to_the_minute(database: Database) -> None:
-    minted = tokens.first_owner(database, username="ann", token_name="x", now=NOW)
+    minted = first_owner(database, username="ann", token_name="x", now=NOW)
     assert minted is not None
 
     def last_use() -> int | None:

@@ -6,7 +6,9 @@ The SDK is imported when a command runs, not before: help and completion wait fo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 import click
 
@@ -60,7 +62,9 @@ def asks(function: Callable[Concatenate["Client", _Arguments], None]) -> Callabl
 
 def said(error: "Error") -> str:
     """A refusal in one line: what the server says of it, and every part of the request that is wrong."""
-    parts = [_sentence(error.message), _sentence(error.detail)]
+    # What is not there is not named by the server, and a command may have asked for several things.
+    what = f"{urlsplit(error.url).path}: " if error.status == HTTPStatus.NOT_FOUND else ""
+    parts = [_sentence(f"{what}{error.message}"), _sentence(error.detail)]
     # One thing that is wrong is often the message itself.
     parts += [_sentence(f"{at.field}: {at.detail}") for at in error.validations if at.detail not in error.message]
     parts.append(error.helper)

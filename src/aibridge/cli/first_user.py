@@ -8,13 +8,8 @@ import click
 from aibridge.cli.database import now, opened
 from aibridge.contract.apikeys import GeneratedToken
 from aibridge.control.passwords import Passwords
-from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.password import objections
-from aibridge.domain.permission import Action, Resource
-from aibridge.domain.roles import OWNER
-from aibridge.domain.scope import EVERYTHING
-from aibridge.domain.user import LoginType
-from aibridge.store import audit, tokens, users
+from aibridge.store import audit, first_owner, users
 
 _TOKEN_NAME = "first"  # noqa: S105 -- a name
 _WHO = audit.Who(actor_name="command line")
@@ -42,45 +37,15 @@ def make_first_user(
             raise click.ClickException(
                 "there is a user already, so --first makes no other: sign in with `aibridge login`, and leave it out"
             )
-        at = now()
-        owner = users.insert(
+        minted = first_owner.insert(
             connection,
+            _WHO,
             username=username,
+            token_name=_TOKEN_NAME,
             email=email,
             name=name,
-            roles=(OWNER.identifier,),
-            login_type=LoginType.NONE if password is None else LoginType.PASSWORD,
             password_hash=password_hash,
-            now=at,
-        )
-        minted = tokens.mint(
-            connection,
-            user_id=owner.id,
-            organization_id=DEFAULT_ORGANIZATION,
-            name=_TOKEN_NAME,
-            parent=EVERYTHING,
-            now=at,
-        )
-        audit.record(
-            connection,
-            _WHO,
-            action=Action.CREATE,
-            resource=Resource.USER,
-            resource_id=owner.id,
-            resource_name=username,
-            after={"username": username, "email": email, "name": name, "roles": [OWNER.name]},
-            now=at,
-        )
-        audit.record(
-            connection,
-            _WHO,
-            action=Action.CREATE,
-            resource=Resource.API_KEY,
-            resource_id=minted.id,
-            resource_name=_TOKEN_NAME,
-            organization_id=DEFAULT_ORGANIZATION,
-            after={"user_id": owner.id},
-            now=at,
+            now=now(),
         )
     return GeneratedToken(key=minted.text, id=minted.id, expires_at=None)
 

@@ -13,8 +13,8 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def __init__(self, least: str, most: str) -> None:
-        self._least = least
-        self._most = most
+        self.least = least
+        self.most = most
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read what was given."""
@@ -22,8 +22,8 @@ class Duration(click.ParamType[float]):
             seconds = duration(value)
         except ValueError:
             seconds = -1.0
-        if not duration(self._least) <= seconds <= duration(self._most):
-            allowed = f"{DURATION.allowed}, at least {self._least} and at most {self._most}"
+        if not duration(self.least) <= seconds <= duration(self.most):
+            allowed = f"{DURATION.allowed}, at least {self.least} and at most {self.most}"
             self.fail(f"{value!r} is not allowed; allowed: {allowed}", param, ctx)
         return seconds
 

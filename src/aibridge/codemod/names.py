@@ -121,11 +121,11 @@ class Names:
         imports = self._imports_of(base, scope)
         top = self.table.package.partition(".")[0]
         full = len(imports) == len(bound) and self._owners.get(top, {top}) == {top} and base not in self._quoted
-        if base == top or (full and any(one.references for one in bound)):
+        if base == top or (full and self._is_used(base, bound)):
             return False
         whole = all(dotted(_alias(one.node, base).name) == base for one in imports)
         if not whole or self._common_path([one for one in bound if not self._is_nothing(one)], base) is None:
-            raise Undecided(f"{base} or {top} is bound to something else, too")
+            raise Undecided(f"{base} or {top} is bound to something else, too, or not used here")
         return True
 
     def need(self, home: str, name: str) -> str:
@@ -183,6 +183,12 @@ class Names:
     def _is_plain(self, base: str, scope: Scope) -> bool:
         imports = self._imports_of(base, scope)
         return any(isinstance(one.node, cst.Import) and not _alias(one.node, base).asname for one in imports)
+
+    @staticmethod
+    def _is_used(base: str, bound: Collection[BaseAssignment]) -> bool:
+        """Whether a name stands anywhere, also at the beginning of `base.module`: LibCST knows that as another name."""
+        names = (one for scope in {one.scope for one in bound} for one in scope.assignments)
+        return any(one.references for one in names if one.name.partition(".")[0] == base)
 
     def _is_nothing(self, bound: BaseAssignment) -> bool:
         target = self._parents.get(bound.node) if isinstance(bound, Assignment) else None

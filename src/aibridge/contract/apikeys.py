@@ -9,9 +9,7 @@ from aibridge.contract.endpoint import Endpoint, Needs
 from aibridge.contract.shapes import Body, Instant, Name, Page, View
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.priority import Priority
-
-LONGEST_LIFETIME = 10 * 366 * 86_400
-"""Seconds. A token for longer than ten years is one without an end, and says so."""
+from aibridge.domain.token import LONGEST_LIFETIME, LONGEST_OVERLAP
 
 _Scope = Annotated[
     str,
@@ -79,7 +77,7 @@ class CreateTokenRequest(Body, frozen=True, kw_only=True):
 class RotateTokenRequest(Body, frozen=True, kw_only=True):
     """A token takes another's place; both are in force for `overlap` seconds. `lifetime` null: that of the old one."""
 
-    overlap: Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)] = 3600
+    overlap: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_OVERLAP)] = 3600
     lifetime: _Lifetime | None = None
 
 

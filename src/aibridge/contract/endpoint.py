@@ -14,6 +14,9 @@ from aibridge.domain.permission import Action, Resource
 PREFIX = f"/api/v{__version__.partition('.')[0]}"
 """Where the API is: its version is the major one of the whole."""
 
+BYPASS = "x-coder-bypass-ratelimit"
+"""The header by which an owner asks not to be limited. From anybody else, and from nobody, it is an error."""
+
 
 class Access(StrEnum):
     """Who may call an endpoint that asks for no permission."""

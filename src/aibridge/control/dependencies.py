@@ -1,5 +1,6 @@
 """What the control plane is given by whoever composes the server."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -8,6 +9,7 @@ from anyio import CapacityLimiter, to_thread
 
 from aibridge.control.passwords import Passwords
 from aibridge.control.throttle import Throttle
+from aibridge.domain.errors import AtCapacity
 from aibridge.domain.provider import Provider
 from aibridge.domain.rule import Rule
 from aibridge.domain.snapshot import Snapshot
@@ -23,6 +25,10 @@ if TYPE_CHECKING:  # who signs in by password only shall not wait for what it im
 T = TypeVar("T")
 _THREADS = 4
 """Queries at one time. Further ones wait; the data plane's own use of threads (names are resolved in some) does not."""
+WAITING = 256
+"""Requests that may wait for one of these: a second's worth, or all that ask while the database is gone silently."""
+_WAIT = 2.0
+"""Seconds after which those beyond that should come back."""
 
 
 async def _nothing() -> None:
@@ -117,9 +123,21 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True):
     threads: CapacityLimiter = msgspec.field(default_factory=lambda: CapacityLimiter(_THREADS))
     used: Callable[[str], None] = lambda _token_id: None
     """Learns by which token the control plane was asked."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the server is about to stop: then what has no end of its own ends."""
+    watching: Counter[str] = msgspec.field(default_factory=Counter)
+    """How many streams of events each user has open."""
     stranger: Callable[[str, list[tuple[bytes, bytes]]], Rejection | None] = lambda _address, _headers: None
     """Counts a failed attempt, by the peer's address and the request's headers; answers when there were too many."""
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do what waits for the database, where nobody waits for it but those who ask."""
+        """Do what waits for the database, where nobody waits for it but those who ask.
+
+        Raises:
+            AtCapacity: too many wait already, as they do while a database does not answer.
+        """
+        if self.threads.statistics().tasks_waiting >= WAITING:
+            raise AtCapacity.caller(
+                f"{WAITING} requests wait for the database, which is as many as may.", retry_after=_WAIT
+            )
         return await to_thread.run_sync(work, limiter=self.threads)

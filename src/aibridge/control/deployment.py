@@ -1,5 +1,6 @@
 """The deployment itself: what runs, how it looks, how it is configured and how much it is used."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ from aibridge.store import settings, usage
 
 _Ask = Ask[Any, Any]
 _APPEARANCE = "appearance"
+_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*", re.IGNORECASE)
+"""As drivers of databases take one in a URL's query, too: `password`, and `sslpassword` for a key's file."""
 _FEATURES = ("aibridge", "audit_log", "custom_roles", "external_database", "multiple_organizations", "user_limit")
 
 
@@ -102,10 +105,10 @@ def _without_password(value: object) -> str | None:
     if value is None:
         return None
     scheme, separator, rest = str(value).partition("://")
-    authority, slash, path = rest.partition("/")
+    authority, slash, path = _PASSWORD.sub(r"\1********", rest).partition("/")
     user, at, host = authority.rpartition("@")
     if not separator or not at or ":" not in user:
-        return str(value)
+        return f"{scheme}{separator}{authority}{slash}{path}"
     return f"{scheme}://{user.partition(':')[0]}:********@{host}{slash}{path}"
 
 

@@ -113,7 +113,7 @@ async def answer(request: Request, error: Exception) -> Response:
         case Conflict() | Invalid():
             return _refusal(_of_the_store(error))
         case DatabaseUnavailable():
-            _LOG.warning("%s: %s", asked, error)
+            _LOG.warning("%r: %s", asked, error)  # a path may have line breaks in it, which begin no line of the log
             return unavailable(ErrorBody(message="The database is unavailable. Please try again later."))
         case HTTPException(status_code=404):
             return _refusal(RouteNotSupported(f"route not supported: {asked}"))

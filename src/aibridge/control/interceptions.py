@@ -20,8 +20,7 @@ from aibridge.domain.interception import Ending
 from aibridge.domain.permission import Resource
 from aibridge.store import interceptions
 from aibridge.store.interceptions import Record
-
-_ME = "me"
+from aibridge.store.names import SELF
 
 
 def _list(ask: Ask[InterceptionsQuery, None], connection: Connection) -> InterceptionsView:
@@ -29,7 +28,7 @@ def _list(ask: Ask[InterceptionsQuery, None], connection: Connection) -> Interce
     query = interceptions.Query(
         visible_to=None if sight.everything else ask.caller.id,
         visible_organizations=tuple(map(str, sorted(sight.organizations))),
-        initiator=ask.caller.id if asked.initiator == _ME else asked.initiator,
+        initiator=ask.caller.id if asked.initiator == SELF else asked.initiator,
         provider=asked.provider,
         model=asked.model,
         client=asked.client,

@@ -21,6 +21,7 @@ from aibridge.control.dependencies import LimitPresent
 from aibridge.control.errors import Conflicting, NotFound
 from aibridge.control.serversentevents import EventStream
 from aibridge.domain.authorize import Object, authorize
+from aibridge.domain.errors import RateLimited
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.domain.snapshot import Snapshot
@@ -31,6 +32,10 @@ from aibridge.store.conflict import Invalid
 _Ask = Ask[Any, Any]
 _WATCHED_EVERY = 1.0
 """Seconds between two looks of who follows the limits."""
+MOST_WATCHED = 16
+"""How often one user may follow them at once, on each process: each is a connection that does not end by itself."""
+_WATCH = "watch"
+"""A path of its own stands where a limit of this name would, so that nobody could change or delete it."""
 
 
 async def _list(ask: _Ask) -> LimitsView:
@@ -38,11 +43,24 @@ async def _list(ask: _Ask) -> LimitsView:
 
 
 async def _watch(ask: _Ask) -> EventStream:
+    watching, who = ask.world.watching, ask.caller.id
+    if watching[who] >= MOST_WATCHED:
+        raise RateLimited(
+            f"You are following the limits {watching[who]} times, and may {MOST_WATCHED} times at once.",
+            "End one of these connections first.",
+        )
+
     async def values() -> AsyncGenerator[LimitsView, None]:
-        # Until the token is out of force; and what its holder may see can change meanwhile.
-        while (caller := _present_caller(ask)) is not None:
-            yield await _all(ask, caller)
-            await asyncio.sleep(_WATCHED_EVERY)
+        watching[who] += 1
+        try:
+            # Until the token is out of force, or the server stops; what its holder may see can change meanwhile.
+            while (caller := _present_caller(ask)) is not None and not ask.world.stopping():
+                yield await _all(ask, caller)
+                await asyncio.sleep(_WATCHED_EVERY)
+        finally:
+            watching[who] -= 1
+            if not watching[who]:
+                del watching[who]
 
     return EventStream(values())
 
@@ -58,6 +76,8 @@ async def _one(ask: _Ask) -> LimitView:
 async def _create(ask: Ask[None, CreateLimitRequest]) -> LimitView:
     wanted = ask.body
     ask.require(Action.CREATE, Object(resource=Resource.LIMIT, organization_id=wanted.organization_id))
+    if wanted.name == _WATCH:
+        raise Invalid("name", f"{_WATCH!r} cannot be the name of a limit: the API has something else of that name")
     rule = _rule(wanted.name, wanted, ask)
     if _configured(ask, rule.name) is not None:
         raise Conflicting(f"There is a limit {rule.name!r} in the server's configuration.", "name")

@@ -11,14 +11,20 @@ from aibridge.domain.errors import Forbidden
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import is_built_in
 from aibridge.options import Settings
+from aibridge.store.conflict import Invalid
+from aibridge.store.names import (
+    NAME_LENGTH,
+    SELF,
+    USERNAME_LENGTH,
+    can_be_kept,
+    check_email,
+    looks_like_id,
+)
 
 Claims = Mapping[str, Any]
 
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,255}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._+-]+")
-_LONGEST_USERNAME = 64
 _NO_NAME = "user"
-_RESERVED = "me"
 _MOST_VALUES = 1000
 
 
@@ -61,12 +67,14 @@ def identity(claims: Claims, settings: Settings) -> Identity:
     # Some providers give the address as the username only, and so say nothing of whether it is verified.
     email_verified = bool(email) and claims.get("email_verified") in (True, "true")
     email = email or username
-    if not _EMAIL.fullmatch(email):
+    try:
+        check_email(email)
+    except Invalid:
         raise Forbidden(
             "The identity provider gives no email address.",
             f"The claim {settings.oidc_email_field!r} (--oidc-email-field) holds none. "
             f"The scopes that were asked for are {', '.join(settings.oidc_scopes)} (--oidc-scopes).",
-        )
+        ) from None
     if not email_verified and not settings.oidc_ignore_email_verified:
         raise Forbidden(
             "The identity provider does not say that this email address is verified.",
@@ -85,18 +93,23 @@ def identity(claims: Claims, settings: Settings) -> Identity:
         username=username_of(username or email),
         email=email,
         email_verified=email_verified,
-        name=_string(claims, "name")[: _LONGEST_USERNAME * 2],
+        name="".join(filter(can_be_kept, _string(claims, "name")))[:NAME_LENGTH],
         groups=_groups(claims, settings),
         roles=_roles(claims, settings),
     )
 
 
 def username_of(text: str) -> str:
-    """A username as like `text` as it may be: of an email address, what stands before the @. It may be taken."""
+    """A username as like `text` as it may be: of an email address, what stands before the @. It may be taken.
+
+    Some providers call people by an id; nobody is called by one here, so it comes after a word.
+    """
     plain = unicodedata.normalize("NFKD", text.partition("@")[0] or text)
     plain = "".join(character for character in plain if not unicodedata.combining(character))
-    name = _NOT_IN_NAMES.sub("-", plain).strip("._+-")[:_LONGEST_USERNAME]
-    return _NO_NAME if name in ("", _RESERVED) else name
+    name = _NOT_IN_NAMES.sub("-", plain).strip("._+-")[:USERNAME_LENGTH]
+    if looks_like_id(name):
+        return f"{_NO_NAME}-{name}"[:USERNAME_LENGTH]
+    return _NO_NAME if name.lower() in ("", SELF) else name
 
 
 def _groups(claims: Claims, settings: Settings) -> tuple[str, ...] | None:

@@ -65,9 +65,10 @@ class _Kept(Generic[T]):
         """What was fetched, if that was less than `age` seconds ago, or else what is there now."""
         async with self._turn:
             now = self._clock()
-            if self._value is not None and now - self._value[0] < age:
+            # What is of the future was fetched before the clock was set back: believed, it would be so until then.
+            if self._value is not None and 0 <= now - self._value[0] < age:
                 return self._value[1]
-            if self._failure is not None and now - self._failure[0] < LEFT_ALONE:
+            if self._failure is not None and 0 <= now - self._failure[0] < LEFT_ALONE:
                 raise self._failure[1]
             try:
                 value = await self._fetch()

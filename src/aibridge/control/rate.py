@@ -17,7 +17,6 @@ from aibridge.overload.rate import ExactWindow, RateLimiter
 WINDOW = 60.0
 """Seconds."""
 NAME = "api"
-BYPASS = "x-coder-bypass-ratelimit"
 _MOST_KEYS = 100_000
 _TRUE = frozenset(("1", "t", "T", "true", "True", "TRUE"))
 """What Go's strconv.ParseBool takes for true, and so do the clients that send this header."""

@@ -13,7 +13,7 @@ from aibridge.contract.roles import (
     CreateCustomRoleRequest,
     UpdateCustomRoleRequest,
 )
-from aibridge.control.ask import Ask, Handler
+from aibridge.control.ask import Ask, AsyncHandler, Handler
 from aibridge.control.errors import InvalidBody, Validation
 from aibridge.control.ranks import no_rise
 from aibridge.domain.authorize import Object, beyond
@@ -23,6 +23,7 @@ from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import ORGANIZATION_ROLES, SITE_ROLES, CustomRole, may_assign
 from aibridge.store import custom_roles
 from aibridge.store.custom_roles import StoredRole
+from aibridge.store.names import SELF
 from aibridge.store.paging import Paging
 
 _Ask = Ask[Any, Any]
@@ -89,14 +90,15 @@ def _delete(ask: _Ask, connection: Connection) -> None:
     _record(ask, connection, Action.DELETE, before=ask.things.role)
 
 
-def _check(ask: Ask[None, AuthorizationRequest], _: Connection) -> dict[str, bool]:
+async def _check(ask: Ask[None, AuthorizationRequest]) -> dict[str, bool]:
+    """It changes nothing, though it is a POST: it must not wait for those who write, nor keep them waiting."""
     return {
         name: ask.may(
             check.action,
             Object(
                 resource=check.object.resource,
                 organization_id=check.object.organization_id,
-                owner_id=ask.caller.id if check.object.owner_id == "me" else check.object.owner_id,
+                owner_id=ask.caller.id if check.object.owner_id == SELF else check.object.owner_id,
                 id=check.object.id,
             ),
         )
@@ -162,7 +164,7 @@ def _logged(stored: StoredRole) -> dict[str, object]:
     return {"display_name": stored.display_name, "permissions": [str(one) for one in stored.role.permissions]}
 
 
-HANDLERS: Mapping[str, Handler] = {
+HANDLERS: Mapping[str, Handler | AsyncHandler] = {
     "site_roles": _site_roles,
     "organization_roles": _organization_roles,
     "create_organization_role": _create,

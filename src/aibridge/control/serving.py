@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aibridge.contract.endpoint import Access, Endpoint, Of
+from aibridge.contract.endpoint import BYPASS, Access, Endpoint, Of
 from aibridge.contract.shapes import Parameters
 from aibridge.control import csrf
 from aibridge.control.ask import Ask, AsyncHandler, Handler
@@ -20,14 +20,13 @@ from aibridge.control.caller import Caller, Origin
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import json_response
 from aibridge.control.identity import identify
-from aibridge.control.rate import BYPASS, RateLimit
+from aibridge.control.rate import RateLimit
 from aibridge.control.reading import body_of, query_of
 from aibridge.control.things import Things
 from aibridge.domain.errors import BodyTooLarge, Unauthenticated
 
 LARGEST_BODY = 1 << 20
 """Bytes. The largest thing that is sent here is a list of a thousand names."""
-_LONGEST_USER_AGENT = 256
 
 
 def served(
@@ -101,7 +100,7 @@ def _origin(request: Request, world: Dependencies) -> Origin:
     peer = request.client.host if request.client else ""
     return Origin(
         address=world.address_of(peer, list(request.headers.raw)),
-        user_agent=request.headers.get("user-agent", "")[:_LONGEST_USER_AGENT],
+        user_agent=request.headers.get("user-agent", ""),
     )
 
 

@@ -148,7 +148,7 @@ async def _arrived(ask: Ask[OIDCCallbackQuery, None], oidc: "OpenIDConnect") -> 
         before = _standing(connection, user)
         passed_over = signing_in.place(connection, user.id, who.roles, who.groups, ask.now)
         if passed_over:
-            _LOG.warning("signing in %s: passed over %s", user.username, ", ".join(passed_over))
+            _LOG.warning("signing in %s: passed over %s", user.username, ", ".join(map(repr, passed_over)))
         after = _standing(connection, user)
         if after != before:
             _record(ask, connection, "set_roles", user, before=before, after=after)

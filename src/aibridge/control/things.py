@@ -22,13 +22,11 @@ from aibridge.store.custom_roles import StoredRole
 from aibridge.store.groups import Group
 from aibridge.store.limits import StoredLimit
 from aibridge.store.members import Member
+from aibridge.store.names import SELF
 from aibridge.store.organizations import Organization
 from aibridge.store.providers import StoredProvider
 from aibridge.store.token_rows import StoredToken
 from aibridge.store.users import User
-
-ME = "me"
-"""Stands for whoever asks, where a user is named."""
 
 
 class Things:
@@ -113,7 +111,7 @@ class Things:
 
     def find_user(self, connection: Connection, text: str) -> None:
         """Find a user, by id, name or `me`; in an organization that the path names, a member of it."""
-        if text == ME:
+        if text == SELF:
             if self._me is None:
                 raise LookupError
             text = self._me

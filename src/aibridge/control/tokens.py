@@ -15,7 +15,7 @@ from aibridge.contract.apikeys import (
     TokensQuery,
 )
 from aibridge.control.ask import Ask, Handler
-from aibridge.control.errors import InvalidBody, Validation
+from aibridge.control.errors import Conflicting, InvalidBody, Validation
 from aibridge.control.instants import instant
 from aibridge.control.paging import cursor, paged
 from aibridge.control.ranks import require_rank
@@ -30,6 +30,8 @@ from aibridge.store.token_rows import StoredToken, one, scope_of
 
 _Ask = Ask[Any, Any]
 _EVERYTHING = "all"
+MOST_IN_FORCE = 1000
+"""Tokens of one user: each is in the memory of every process, and everybody makes their own."""
 
 
 def view(token: StoredToken) -> APIKey:
@@ -69,6 +71,8 @@ def _create(ask: Ask[None, CreateTokenRequest], connection: Connection) -> Gener
     caller = ask.caller
     if user.id != caller.id:
         require_rank(ask, connection, user.id)
+    if tokens.in_force(connection, user.id, ask.now) >= MOST_IN_FORCE:
+        raise Conflicting(f"{user.username!r} has {MOST_IN_FORCE} tokens in force, which is as many as may be.")
     minted = tokens.mint(
         connection,
         user_id=user.id,

@@ -24,6 +24,11 @@ TOKEN_LENGTH = len(PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ALPHABET_SET = frozenset(_ALPHABET)
 
+LONGEST_LIFETIME = 10 * 366 * 86_400
+"""Seconds. A token for longer than ten years is one without an end, and says so."""
+LONGEST_OVERLAP = 30 * 86_400
+"""Seconds for which a token and its replacement may both be in force: for longer, they are two tokens."""
+
 
 NOBODY = Subject(actor_id="", roles=frozenset())
 """Holds no role, so may nothing."""

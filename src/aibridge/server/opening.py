@@ -18,8 +18,9 @@ from aibridge.server.listeners import CannotStart
 from aibridge.server.upstreams import chosen
 from aibridge.shipping import LOG_FORMAT
 from aibridge.store import providers as stored
-from aibridge.store import sealing, tokens
+from aibridge.store import sealing
 from aibridge.store.database import Database
+from aibridge.store.first_owner import first_owner
 from aibridge.store.snapshot import snapshot
 
 
@@ -103,7 +104,7 @@ def first_words(
     with database.reading() as connection:
         added, gone = stored.opened(connection, keyring), is_demo and stored.are_there(connection)
     served, _ = chosen(providers, added, gone=gone)
-    owner = tokens.first_owner(database, username="owner", token_name="first", now=int(time() * 1e6))  # noqa: S106
+    owner = first_owner(database, username="owner", token_name="first", now=int(time() * 1e6))  # noqa: S106
     token = None if owner is None else owner.text
     return welcome.text(url, token, served if settings.enabled else (), demo=is_demo and not gone)
 

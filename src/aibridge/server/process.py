@@ -144,6 +144,7 @@ async def prepared(
                 address_of=plane.gateway.address_of,
                 oidc=await _sign_in_elsewhere(settings, keyring, rooms),
                 used=lambda token_id: world.used.__setitem__(token_id, int(time() * 1e6)),
+                stopping=lambda: plane.draining,
                 stranger=plane.stranger,
             )
         )

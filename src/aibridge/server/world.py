@@ -53,7 +53,8 @@ class World:
         try:
             version = await asyncio.to_thread(changes.version, self._database)
             if version != self._version:
-                self.snapshot = await asyncio.to_thread(snapshot, self._database, self._keyring)
+                now = int(time() * 1e6)
+                self.snapshot = await asyncio.to_thread(snapshot, self._database, self._keyring, now=now)
                 self._version = version
                 self._tell()
         except DatabaseUnavailable as problem:

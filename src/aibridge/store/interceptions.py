@@ -12,19 +12,23 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 from aibridge.domain.interception import Ending, Interception, Status, interception_id
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.store import schema
+from aibridge.store.directory import has_username
 
 _INTERCEPTIONS = schema.interceptions.c
 _USAGES = schema.token_usages.c
 _USERS = schema.users.c
 _TOKENS = schema.tokens.c
+_NEVER = 2**63 - 1
+"""After every instant that is kept."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which interceptions to list, and which page of them. Absent conditions do not count; bounds are included.
 
     `visible_to` is the id of the actor whose interceptions alone may be seen, besides those of tokens of
-    `visible_organizations`; None for all. `initiator` is an id or a username; one
-    that nobody has matches nothing. `after_id` is the last id of the page before; `offset` is for those who must jump.
+    `visible_organizations`; None for all. `initiator` is an id, or a username in any case
+    of letters; one that nobody has or had matches nothing. `after_id` is the last id of the page before; `offset` is
+    for those who must jump.
     """
 
     visible_to: str | None = None
@@ -61,6 +65,8 @@ def page(connection: Connection, query: Query) -> Page:
     Raises:
         LookupError: `after_id` names no interception that may be seen.
     """
+    if query.initiator is not None:
+        query = msgspec.structs.replace(query, initiator=_id_of(connection, query.initiator))
     matching = list(_conditions(query))
     rows = (
         select(schema.interceptions, _USERS.username, schema.token_usages)
@@ -89,9 +95,7 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
     if visible is not None:
         yield visible
     if query.initiator is not None:
-        # A scalar, so that the index over actors still gives the rows in order.
-        whose = or_(_USERS.id == query.initiator, _USERS.username == query.initiator)
-        yield _INTERCEPTIONS.actor_id == select(_USERS.id).where(whose).limit(1).scalar_subquery()
+        yield _INTERCEPTIONS.actor_id == query.initiator
     for column, value in (
         (_INTERCEPTIONS.provider, query.provider),
         (_INTERCEPTIONS.model, query.model),
@@ -105,6 +109,17 @@ def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
         yield _INTERCEPTIONS.id >= earliest_id(query.started_after)
     if query.started_before is not None:
         yield _INTERCEPTIONS.started_at <= query.started_before
+
+
+def _id_of(connection: Connection, initiator: str) -> str:
+    """The id of whom that means: of those who had the name one after another, who has it now, or who had it last.
+
+    It is asked before the listing, so that the index over actors gives that in order.
+    """
+    latest = func.coalesce(_USERS.deleted_at, _NEVER).desc()
+    named = select(_USERS.id).where(has_username(initiator)).order_by(latest).limit(1)
+    found: str | None = connection.execute(named).scalar_one_or_none()
+    return found or initiator
 
 
 def _visible(query: Query) -> ColumnElement[bool] | None:

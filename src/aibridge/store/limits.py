@@ -4,11 +4,14 @@ What a rule may be is said in one place, where the configuration's are read: `li
 microseconds.
 """
 
+import logging
 import uuid
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, Row, RowMapping, select
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.entries import EntryError
@@ -17,6 +20,7 @@ from aibridge.store import changes, names, schema
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.paging import Paging, counted, paged
 
+_log = logging.getLogger("aibridge")
 _LIMITS = schema.limits.c
 _RULE = msgspec.json.Decoder(Rule)
 _FIELDS = {"timeout": "queue_timeout", "size": "queue_size", "queue": "queue_timeout"}
@@ -89,8 +93,25 @@ def page(connection: Connection, paging: Paging) -> Page:
 
 
 def rules(connection: Connection) -> tuple[Rule, ...]:
-    """All rules in the order of their names, which is the order in which they are asked."""
-    return tuple(map(_RULE.decode, connection.execute(select(_LIMITS.rule).order_by(_LIMITS.name)).scalars()))
+    """All rules in the order of their names, which is the order in which they are asked.
+
+    One that this program cannot read, since a newer one wrote it, is left out, and told in the log once by each
+    process: what else is new, such as the end of a token, must come into force all the same.
+    """
+    return tuple(_readable(connection.execute(select(_LIMITS.name, _LIMITS.rule).order_by(_LIMITS.name))))
+
+
+def _readable(rows: Iterable[Row[Any]]) -> Iterator[Rule]:
+    for row in rows:
+        try:
+            yield _RULE.decode(row.rule)
+        except msgspec.MsgspecError as problem:
+            _tell(row.name, str(problem))
+
+
+@cache
+def _tell(name: str, problem: str) -> None:
+    _log.error("the limit %s is left out: %s", name, problem)
 
 
 def update(connection: Connection, rule: Rule, *, now: int) -> StoredLimit:

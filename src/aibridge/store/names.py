@@ -20,6 +20,7 @@ EMAIL_LENGTH = 254
 """RFC 5321, 4.5.3.1.3, less the two angle brackets."""
 
 SELF = "me"
+"""Stands for whoever asks, where a user is named. So nobody is called that."""
 
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)

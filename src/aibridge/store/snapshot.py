@@ -8,7 +8,7 @@ import logging
 import uuid
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.authorize import Object, Subject, authorize
@@ -29,10 +29,15 @@ _log = logging.getLogger("aibridge")
 _TOKENS = schema.tokens.c
 _USERS = schema.users.c
 _NOTHING = Scope(allowed=frozenset())
+_EXPIRED_KEPT = 3_600_000_000
 
 
-def snapshot(database: Database, keyring: Keyring | None = None) -> Snapshot:
+def snapshot(database: Database, keyring: Keyring | None = None, *, now: int = 0) -> Snapshot:
     """The tokens in force, and the rules and providers of the database.
+
+    Of tokens that expired, those are left out that did more than an hour before `now`, in UTC microseconds: whether a
+    token is expired is looked at when it is presented, and rows of tokens are many and stay for ever. An hour, since
+    clocks are set back.
 
     Tokens of those who are suspended or gone are not in it; those of the dormant are, since using one wakes its user.
     Without a keyring there are no providers in it: that is for those who ask about tokens alone.
@@ -42,7 +47,7 @@ def snapshot(database: Database, keyring: Keyring | None = None) -> Snapshot:
     """
     with database.reading() as connection:
         return Snapshot(
-            tokens=_tokens(connection),
+            tokens=_tokens(connection, now - _EXPIRED_KEPT),
             rules=limits.rules(connection),
             providers=() if keyring is None else providers.opened(connection, keyring),
             has_providers=providers.are_there(connection),
@@ -66,7 +71,7 @@ class _Grant(msgspec.Struct, frozen=True, gc=False):
     may_call: bool
 
 
-def _tokens(connection: Connection) -> dict[str, KnownToken]:
+def _tokens(connection: Connection, expired_before: int) -> dict[str, KnownToken]:
     known: dict[str, KnownToken] = {}
     grants = _Grants(connection)
     priorities = {priority.value: priority for priority in Priority}
@@ -80,9 +85,8 @@ def _tokens(connection: Connection) -> dict[str, KnownToken]:
         _TOKENS.scopes,
         _TOKENS.only,
     )
-    for token_id, digest, expires_at, priority, *bounds in connection.execute(
-        query.where(_TOKENS.revoked_at.is_(None))
-    ):
+    present = (_TOKENS.revoked_at.is_(None), or_(_TOKENS.expires_at.is_(None), _TOKENS.expires_at > expired_before))
+    for token_id, digest, expires_at, priority, *bounds in connection.execute(query.where(*present)):
         grant = grants.of(*bounds)
         if grant is not None:
             known[token_id] = KnownToken(

@@ -2,13 +2,10 @@
 
 from sqlalchemy import Connection, select
 
-from aibridge.domain.token import MintedToken, TokenKind
+from aibridge.domain.token import LONGEST_OVERLAP, MintedToken, TokenKind
 from aibridge.store import schema
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.token_rows import StoredToken, insert, one, selected, stored
-
-LONGEST_OVERLAP = 30 * 86400.0
-"""Seconds for which a token and its replacement may both be in force: for longer, they are two tokens."""
 
 _TOKENS = schema.tokens.c
 _KEPT = ("user_id", "organization_id", "kind", "name", "scopes", "only", "parent_id", "created_by", "priority")
@@ -28,7 +25,7 @@ def rotate(
         Conflict: the token is not in force, or is in a rotation already, as the old one or as the new one.
     """
     if not 0 <= overlap <= LONGEST_OVERLAP:
-        raise Invalid("overlap", f"{overlap} is not allowed; allowed: 0 to {LONGEST_OVERLAP:.0f} seconds")
+        raise Invalid("overlap", f"{overlap} is not allowed; allowed: 0 to {LONGEST_OVERLAP} seconds")
     old = one(connection, token_id)
     _check(connection, old, now)
     if expires_at is None and old.expires_at is not None:

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select
 
-from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.priority import Priority
-from aibridge.domain.roles import OWNER
-from aibridge.domain.scope import EVERYTHING, Scope, narrower
+from aibridge.domain.scope import Scope, narrower
 from aibridge.domain.token import MintedToken, TokenKind
-from aibridge.store import changes, names, schema, users
+from aibridge.store import changes, names, schema
 from aibridge.store.changes import version
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.database import Database
@@ -27,7 +25,7 @@ __all__ = [
     "Page",
     "Query",
     "StoredToken",
-    "first_owner",
+    "in_force",
     "mark_used",
     "mint",
     "named",
@@ -142,6 +140,12 @@ def named(connection: Connection, user_id: str, name: str) -> StoredToken:
     return stored(row)
 
 
+def in_force(connection: Connection, user_id: str, now: int) -> int:
+    """How many tokens of a user are in force, sessions not among them."""
+    theirs = select(_TOKENS.id).where(_TOKENS.user_id == user_id, _TOKENS.kind == TokenKind.TOKEN.value)
+    return counted(connection, theirs.where(_in_force(now)))
+
+
 def page(connection: Connection, query: Query) -> Page:
     """List tokens, the newest first.
 
@@ -196,29 +200,6 @@ def mark_used(database: Database, uses: Sequence[tuple[str, int]]) -> None:
         rows = [{"token_id": name, "used_at": at, "stale_at": at - USE_RESOLUTION} for name, at in uses]
         with database.writing() as connection:
             connection.execute(_MARK_USED, rows)
-
-
-def first_owner(database: Database, *, username: str, token_name: str, now: int) -> MintedToken | None:
-    """In a database without users, add an owner and a token for it; otherwise do nothing and answer None.
-
-    Of several processes that start at once on a new database, one gets the token.
-
-    Raises:
-        ValueError: the name is not a username.
-        DatabaseUnavailable: the database cannot be used now.
-    """
-    with database.writing() as connection:
-        if connection.execute(select(schema.users.c.id).limit(1)).first() is not None:
-            return None
-        owner = users.insert(connection, username=username, roles=(OWNER.identifier,), now=now)
-        return mint(
-            connection,
-            user_id=owner.id,
-            organization_id=DEFAULT_ORGANIZATION,
-            name=token_name,
-            parent=EVERYTHING,
-            now=now,
-        )
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:

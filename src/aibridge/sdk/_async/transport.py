@@ -10,6 +10,7 @@ from typing import Final, Self, TypeVar, overload
 
 import httpx2
 
+from aibridge.contract.endpoint import BYPASS
 from aibridge.contract.serversentevents import HEARTBEAT, MEDIA_TYPE
 from aibridge.sdk._async.serversentevents import AsyncReader
 from aibridge.sdk._error import error_of
@@ -173,7 +174,7 @@ class AsyncTransport:
         headers: Mapping[str, str] | None = None,
         response: type[T] | None = None,
     ) -> T | None:
-        """Ask as nobody: the same as `request`, without the token and without cookies."""
+        """Ask as nobody: as `request`, without the token, cookies, and the header that only an owner may send."""
         question = _question(method, path, body, query, headers, with_token=False)
         answer = await self._answer(question)
         return None if response is None else body_of(answer, response)
@@ -248,8 +249,8 @@ class AsyncTransport:
             timeout=_patient(self.http_client.timeout) if stream else httpx2.USE_CLIENT_DEFAULT,
         )
         if not question.with_token:
-            # A client that was given may have both from elsewhere.
-            for name in (HEADER, "cookie"):
+            # A client that was given may have these from elsewhere; and nobody may go round the limits.
+            for name in (HEADER, "cookie", BYPASS):
                 request.headers.pop(name, None)
         return request
 

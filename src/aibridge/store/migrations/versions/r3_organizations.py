@@ -25,10 +25,20 @@ _NEW = (
     "identities",
 )
 """Tables that only this revision has, those that refer to others first; `organizations` is the last of all."""
+_FREE_NAME = (
+    "CASE WHEN EXISTS (SELECT 1 FROM old_users AS elder WHERE lower(elder.username) = lower(old_users.username) "
+    "AND (elder.created_at, elder.id) < (old_users.created_at, old_users.id)) "
+    "THEN substr(username, 1, 55) || '-' || substr(id, 1, 8) ELSE username END"
+)
+"""Names have at most 64 characters."""
 
 
 def upgrade() -> None:
-    """Everybody becomes a member of the built-in organization, and every token one for it; an owner stays one."""
+    """Everybody becomes a member of the built-in organization, and every token one for it; an owner stays one.
+
+    Names that differ in case alone were two, and are one name now: the oldest user keeps it, the others' gets the
+    beginning of their id.
+    """
     _set_aside("users", "tokens")
     _organizations()
     _people()
@@ -40,8 +50,8 @@ def upgrade() -> None:
         "VALUES (:organization, 'default', 'Default', '', '', 0, 0)"
     )
     op.execute(
-        "INSERT INTO users (id, username, name, status, login_type, roles, created_at, updated_at) "
-        "SELECT id, username, '', 'active', 'none', CASE WHEN is_owner THEN '[\"owner\"]' ELSE '[]' END, "
+        "INSERT INTO users (id, username, name, status, login_type, roles, created_at, updated_at) "  # noqa: S608 - what stands here
+        f"SELECT id, {_FREE_NAME}, '', 'active', 'none', CASE WHEN is_owner THEN '[\"owner\"]' ELSE '[]' END, "
         "created_at, created_at FROM old_users"
     )
     _execute_for_built_in(
