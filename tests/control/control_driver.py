@@ -106,7 +106,7 @@ class Control:
             messages.append(message)
             if send is not None:
                 await send(message)
-            elif message.get("body"):
+            elif message.get("body") and endless(messages[0]):
                 answered.set()
 
         raised = None
@@ -122,6 +122,11 @@ class Control:
             before = answer_headers.get(name.decode())
             answer_headers[name.decode()] = value.decode() if before is None else f"{before}\n{value.decode()}"
         return Answer(start["status"], answer_headers, b"".join(message.get("body", b"") for message in rest), raised)
+
+
+def endless(start: MutableMapping[str, Any]) -> bool:
+    """Whether an answer has no end of its own: a client reads some of it and leaves."""
+    return any(value.startswith(b"text/event-stream") for name, value in start["headers"] if name == b"content-type")
 
 
 def raising(error: Exception) -> Callable[[], Any]:

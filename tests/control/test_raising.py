@@ -15,8 +15,9 @@ from aibridge.control import tokens
 from aibridge.domain.permission import Action, Permission, Resource
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import CustomRole
-from aibridge.domain.user import LoginType
+from aibridge.domain.user import LoginType, UserStatus
 from aibridge.store import custom_roles, members, users
+from aibridge.store import tokens as store_tokens
 
 NEW_PASSWORD = "another quiet place"
 
@@ -457,3 +458,43 @@ def test_nobody_fills_the_memory_with_tokens(here: World, monkeypatch: pytest.Mo
     assert answer.json["message"] == "'mia' has 3 tokens in force, which is as many as may be."
     assert ask(here, "mia", "DELETE", f"{keys}/{made[0].json['id']}").status == 204
     assert ask(here, "mia", "POST", f"{keys}/tokens", {"token_name": "c"}).status == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/organizations", {"name": "too-late"}),  # answered within one transaction
+        ("/users", {"username": "toolate"}),  # and one that asks before it
+    ],
+)
+@pytest.mark.parametrize("what", ["demoted", "suspended", "revoked"])
+def test_what_memory_still_says_of_a_caller_makes_no_change(
+    here: World, path: str, body: dict[str, Any], what: str
+) -> None:
+    """Another process may have changed it a moment ago: a change is allowed by what the database says."""
+    stale = here.present_snapshot()
+    connection, second = here.database.connection, here.ids["second"]
+    if what == "demoted":
+        users.set_roles(connection, second, (), now=INSTANT)
+    elif what == "suspended":
+        users.set_status(connection, second, UserStatus.SUSPENDED, now=INSTANT)
+    else:
+        store_tokens.revoke_all(connection, second, now=INSTANT)
+    control = here.composed(snapshot=lambda: stale)
+    before = here.dump()
+    answer = control.call(PREFIX + path, here.tokens["second"], method="POST", body=body)
+    assert answer.status == (403 if what == "demoted" else 401), answer
+    assert here.dump() == before
+
+
+def test_a_token_makes_none_that_outlives_it(here: World) -> None:
+    path = "/users/me/keys/tokens"
+    short = ask(here, "owner", "POST", path, {"token_name": "short", "lifetime": 3600}).json["key"]
+
+    def child(name: str, **lifetime: int) -> Answer:
+        return here.control.call(PREFIX + path, short, method="POST", body={"token_name": name, **lifetime})
+
+    for answer in (child("forever"), child("longer", lifetime=3601)):
+        assert (answer.status, answer.fields) == (400, ["lifetime"])
+        assert "would outlive the one that it is made with" in answer.json["validations"][0]["detail"]
+    assert child("as-long", lifetime=3600).status == 201

@@ -222,7 +222,7 @@ def test_what_cannot_be_noted_now_stops_nothing(database: Database, ann: User, m
 
 def test_what_is_long_over_is_tidied_away(database: Database) -> None:
     away = person(database, "away", now=NOW - 91 * DAY)
-    session = token_of(database, away, now=NOW - 20 * DAY, kind=TokenKind.SESSION, expires_at=NOW - 8 * DAY)
+    session = token_of(database, away, now=NOW - 420 * DAY, kind=TokenKind.SESSION, expires_at=NOW - 401 * DAY)
     in_a_world(database, World.tidy)
     assert there(database, away).status is UserStatus.DORMANT
     with pytest.raises(LookupError):

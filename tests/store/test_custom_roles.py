@@ -10,7 +10,7 @@ from store_samples import NOW
 from aibridge.domain.permission import Action, Permission, Resource
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import CustomRole
-from aibridge.store import custom_roles, members
+from aibridge.store import custom_roles, members, schema
 from aibridge.store.conflict import Conflict, Invalid
 from aibridge.store.custom_roles import StoredRole
 from aibridge.store.database import Database
@@ -151,3 +151,17 @@ def test_definitions_are_of_those_that_are_asked_for(connection: Connection, acm
     assert custom_roles.of(connection, (RoleIdentifier("lead"), RoleIdentifier("lead", NOWHERE))) == frozenset()
     assert custom_roles.of(connection, ()) == frozenset()
     assert custom_roles.every(connection) == {role.identifier: role for role in (here, second, there)}
+
+
+def test_a_role_of_a_newer_program_denies_everything(connection: Connection, acme: Organization) -> None:
+    known, unknown = a_role(acme.id), a_role(acme.id, "newer")
+    for role in (known, unknown):
+        custom_roles.insert(connection, role, now=NOW)
+    written = '[{"resource": "teleporter", "action": "read", "negate": true}]'
+    mine = schema.custom_roles.c.name == "newer"
+    connection.execute(schema.custom_roles.update().where(mine).values(permissions=written))
+    nothing = (Permission(resource=Resource.ANY, action=Action.ANY, negate=True),)
+    assert custom_roles.every(connection)[unknown.identifier].permissions == nothing
+    assert custom_roles.every(connection)[known.identifier] == known
+    (role,) = custom_roles.of(connection, (unknown.identifier,))
+    assert role.permissions == nothing

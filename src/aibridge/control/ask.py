@@ -8,16 +8,17 @@ import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
 
-from aibridge.contract.endpoint import Endpoint
+from aibridge.contract.endpoint import Access, Endpoint, Of
 from aibridge.contract.roles import encode_hook
 from aibridge.control.caller import Caller, Origin
 from aibridge.control.dependencies import Dependencies
 from aibridge.control.errors import NotFound
 from aibridge.control.things import Things
 from aibridge.domain.authorize import Object, authorize
-from aibridge.domain.errors import Forbidden
+from aibridge.domain.errors import Forbidden, Unauthenticated
 from aibridge.domain.permission import Action, Resource
-from aibridge.store import audit
+from aibridge.domain.user import UserStatus
+from aibridge.store import audit, subjects, token_rows, users
 
 Q = TypeVar("Q")
 B = TypeVar("B")
@@ -58,6 +59,7 @@ class Ask(Generic[Q, B]):
         self.body = cast("B", None)
         self.things = Things({}, None)
         self._caller = caller
+        self._authorized = False
 
     @property
     def caller(self) -> Caller:
@@ -79,6 +81,27 @@ class Ask(Generic[Q, B]):
     def now(self) -> int:
         """The time, in UTC microseconds."""
         return int(self.world.clock() * 1e6)
+
+    def authorize(self, connection: Connection) -> None:
+        """Find what the path names, and refuse whoever may not do this to it.
+
+        Raises:
+            NotFound: it is not there, or not for the caller.
+            Forbidden: the caller may see it, and may not do this.
+        """
+        needs = self.endpoint.needs
+        named = cast("Mapping[str, str]", self.request.path_params)
+        self.things = Things(named, None if needs is Access.PUBLIC else self.caller.id)
+        self.things.find(connection)
+        self._authorized = True
+        if isinstance(needs, Access):
+            return
+        if needs.of is Of.PATH:
+            action, what = self.things.asked(needs)
+            self.require(action, what, self.things.seen())
+            self.things.require_found()
+        elif needs.of is Of.VISIBLE:
+            self.sight(needs.resource)
 
     def may(self, action: Action, what: Object) -> bool:
         """Whether the caller may do this to that."""
@@ -132,15 +155,40 @@ class Ask(Generic[Q, B]):
         return await self.world.in_thread(transaction)
 
     async def writing(self, work: Callable[[Connection], T]) -> T:
-        """Do something in a thread, within a transaction that may write, and let this process know of it at once."""
+        """Do something in a thread, within a transaction that may write, and let this process know of it at once.
+
+        Who asks, and whether they still may, is looked at again within it: what memory says may be half a second old.
+        """
 
         def transaction() -> T:
             with self.world.database.writing() as connection:
+                self._look_again(connection)
+                if self._authorized:
+                    self.authorize(connection)
                 return work(connection)
 
         result = await self.world.in_thread(transaction)
         await self.world.refresh()
         return result
+
+    def _look_again(self, connection: Connection) -> None:
+        """See how the caller stands now.
+
+        Raises:
+            Unauthenticated: the token is not in force any more, or its user is suspended or gone.
+        """
+        caller = self._caller
+        if caller is None:
+            return
+        try:
+            token, user = token_rows.one(connection, caller.actor.token_id), users.one(connection, caller.id)
+            stands = token.in_force(self.now) and user.status is not UserStatus.SUSPENDED
+        except LookupError:
+            stands = False
+        if not stands:
+            raise Unauthenticated("The token is not valid.", "It was revoked, or its user suspended, a moment ago.")
+        subject = subjects.subject_of(connection, caller.id, caller.subject.scope)
+        self._caller = msgspec.structs.replace(caller, subject=subject)
 
     def record(  # noqa: PLR0913 (what an entry of the audit log is)
         self,

@@ -75,7 +75,8 @@ async def _one(ask: _Ask) -> LimitView:
 
 async def _create(ask: Ask[None, CreateLimitRequest]) -> LimitView:
     wanted = ask.body
-    ask.require(Action.CREATE, Object(resource=Resource.LIMIT, organization_id=wanted.organization_id))
+    place = Object(resource=Resource.LIMIT, organization_id=wanted.organization_id)
+    ask.require(Action.CREATE, place)
     if wanted.name == _WATCH:
         raise Invalid("name", f"{_WATCH!r} cannot be the name of a limit: the API has something else of that name")
     rule = _rule(wanted.name, wanted, ask)
@@ -83,8 +84,9 @@ async def _create(ask: Ask[None, CreateLimitRequest]) -> LimitView:
         raise Conflicting(f"There is a limit {rule.name!r} in the server's configuration.", "name")
 
     def create(connection: Connection) -> Rule:
+        ask.require(Action.CREATE, place)  # of who asks as they stand now
         if wanted.organization_id is not None:
-            _organization(connection, ask, wanted)
+            _check_organization(connection, wanted)
         made = stored.insert(connection, rule, now=ask.now).rule
         _record(ask, connection, Action.CREATE, made, after=made)
         return made
@@ -164,8 +166,7 @@ def _rule(name: str, wanted: LimitBody, ask: _Ask) -> Rule:
     return Rule(name=name, organization=organization, **fields)
 
 
-def _organization(connection: Connection, ask: _Ask, wanted: CreateLimitRequest) -> None:
-    del ask
+def _check_organization(connection: Connection, wanted: CreateLimitRequest) -> None:
     try:
         organizations.one(connection, str(wanted.organization_id))
     except LookupError:

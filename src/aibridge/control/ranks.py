@@ -52,7 +52,9 @@ def require_giving(  # noqa: PLR0913 (who, where, and what they hold and shall h
     old, new = frozenset(before), frozenset(after)
     for role in sorted(new ^ old):
         if not may_assign(held, role):
-            raise Forbidden("You are not allowed to do this.", f"The role {role} is not yours to give or to take, or there is none.")
+            raise Forbidden(
+                "You are not allowed to do this.", f"The role {role} is not yours to give or to take, or there is none."
+            )
     for custom in custom_roles.of(connection, new - old):
         if beyond(ask.caller.subject, custom):
             detail = f"The role {custom.identifier} grants what you may not do there."

@@ -5,14 +5,14 @@ permission is asked before anything that was sent is looked at.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aibridge.contract.endpoint import BYPASS, Access, Endpoint, Of
+from aibridge.contract.endpoint import BYPASS, Access, Endpoint
 from aibridge.contract.shapes import Parameters
 from aibridge.control import csrf
 from aibridge.control.ask import Ask, AsyncHandler, Handler
@@ -22,7 +22,6 @@ from aibridge.control.errors import json_response
 from aibridge.control.identity import identify
 from aibridge.control.rate import RateLimit
 from aibridge.control.reading import body_of, query_of
-from aibridge.control.things import Things
 from aibridge.domain.errors import BodyTooLarge, Unauthenticated
 
 LARGEST_BODY = 1 << 20
@@ -46,7 +45,7 @@ def served(
         content = await _content(request) if endpoint.body is not None else b""
 
         def prepare(connection: Connection) -> None:
-            _authorize(ask, connection)
+            ask.authorize(connection)
             ask.query = query_of(request.query_params.multi_items(), endpoint.query or Parameters)
             if endpoint.body is not None:
                 ask.body = body_of(content, endpoint.body)
@@ -65,27 +64,6 @@ def served(
         return _response(result, endpoint)
 
     return serve
-
-
-def _authorize(ask: Ask[Any, Any], connection: Connection) -> None:
-    """Find what the path names, and refuse whoever may not do this to it.
-
-    Raises:
-        NotFound: it is not there, or not for the caller.
-        Forbidden: the caller may see it, and may not do this.
-    """
-    needs = ask.endpoint.needs
-    named = cast("Mapping[str, str]", ask.request.path_params)
-    ask.things = Things(named, None if needs is Access.PUBLIC else ask.caller.id)
-    ask.things.find(connection)
-    if isinstance(needs, Access):
-        return
-    if needs.of is Of.PATH:
-        action, what = ask.things.asked(needs)
-        ask.require(action, what, ask.things.seen())
-        ask.things.require_found()
-    elif needs.of is Of.VISIBLE:
-        ask.sight(needs.resource)
 
 
 def _known(request: Request, world: Dependencies) -> Caller | None:

@@ -24,7 +24,7 @@ from aibridge.domain.errors import Forbidden
 from aibridge.domain.organization import DEFAULT_ORGANIZATION
 from aibridge.domain.permission import Action, Resource
 from aibridge.domain.scope import narrower
-from aibridge.domain.token import MintedToken
+from aibridge.domain.token import MintedToken, TokenKind
 from aibridge.store import token_rotation, tokens
 from aibridge.store.token_rows import StoredToken, one, scope_of
 
@@ -73,6 +73,8 @@ def _create(ask: Ask[None, CreateTokenRequest], connection: Connection) -> Gener
         require_rank(ask, connection, user.id)
     if tokens.in_force(connection, user.id, ask.now) >= MOST_IN_FORCE:
         raise Conflicting(f"{user.username!r} has {MOST_IN_FORCE} tokens in force, which is as many as may be.")
+    expires_at = None if wanted.lifetime is None else ask.now + wanted.lifetime * 1_000_000
+    _check_lifetime(connection, caller.actor.token_id, expires_at)
     minted = tokens.mint(
         connection,
         user_id=user.id,
@@ -84,10 +86,23 @@ def _create(ask: Ask[None, CreateTokenRequest], connection: Connection) -> Gener
         parent_id=caller.actor.token_id,
         created_by=caller.id,
         now=ask.now,
-        expires_at=None if wanted.lifetime is None else ask.now + wanted.lifetime * 1_000_000,
+        expires_at=expires_at,
         priority=wanted.priority,
     )
     return _made(ask, connection, minted, Action.CREATE)
+
+
+def _check_lifetime(connection: Connection, parent_id: str, expires_at: int | None) -> None:
+    """A token makes none that outlives it. A session may: whoever signs in again could make the token then.
+
+    Raises:
+        InvalidBody: it would.
+    """
+    parent = one(connection, parent_id)
+    ends = parent.expires_at
+    if parent.kind is TokenKind.TOKEN and ends is not None and (expires_at is None or expires_at > ends):
+        detail = f"the token would outlive the one that it is made with, which expires at {instant(ends).isoformat()}"
+        raise InvalidBody([Validation(field="lifetime", detail=detail)])
 
 
 def _one(ask: _Ask, _: Connection) -> APIKey:

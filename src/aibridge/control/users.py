@@ -71,14 +71,7 @@ def _users(ask: Ask[UsersQuery, None], connection: Connection) -> UsersResponse:
 async def _create_user(ask: Ask[None, CreateUserRequest]) -> User:
     wanted = ask.body
     of = wanted.service_account_of
-    if of is not None:
-        _check_nobody(wanted.email)
-        ask.require(Action.CREATE, Object(resource=Resource.SERVICE_ACCOUNT, organization_id=of))
-    else:
-        ask.require(Action.CREATE, Object(resource=Resource.USER))
-        for organization_id in set(wanted.organization_ids or ()) - {DEFAULT_ORGANIZATION}:
-            place = Object(resource=Resource.ORGANIZATION_MEMBER, organization_id=organization_id)
-            ask.require(Action.CREATE, place)
+    _require_making(ask)
     login_type = _login_type(wanted)
     password_hash = None
     if wanted.password is not None:
@@ -86,6 +79,7 @@ async def _create_user(ask: Ask[None, CreateUserRequest]) -> User:
         password_hash = await ask.world.passwords.hash(wanted.password)
 
     def create(connection: Connection) -> User:
+        _require_making(ask)
         for organization_id in wanted.organization_ids or ():
             _check_organization(connection, str(organization_id))
         if of is not None:
@@ -105,6 +99,18 @@ async def _create_user(ask: Ask[None, CreateUserRequest]) -> User:
         return view(user)
 
     return await ask.writing(create)
+
+
+def _require_making(ask: Ask[None, CreateUserRequest]) -> None:
+    """Refuse whoever may not make such a user: before a password is hashed, and when it is to be kept."""
+    of = ask.body.service_account_of
+    if of is not None:
+        _check_nobody(ask.body.email)
+        ask.require(Action.CREATE, Object(resource=Resource.SERVICE_ACCOUNT, organization_id=of))
+        return
+    ask.require(Action.CREATE, Object(resource=Resource.USER))
+    for organization_id in set(ask.body.organization_ids or ()) - {DEFAULT_ORGANIZATION}:
+        ask.require(Action.CREATE, Object(resource=Resource.ORGANIZATION_MEMBER, organization_id=organization_id))
 
 
 def _user(ask: _Ask, _: Connection) -> User:

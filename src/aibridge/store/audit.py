@@ -20,6 +20,7 @@ from aibridge.store.audit_fields import check_fields
 from aibridge.store.paging import Paging, counted, paged
 
 LONGEST_ADDRESS = 64
+LONGEST_NAME = 1024
 LONGEST_USER_AGENT = 256
 """Characters that are kept of what callers say of themselves."""
 PAGE = 1000
@@ -130,8 +131,8 @@ def record(  # noqa: PLR0913 (what an entry is, each by name)
         "token_id": who.token_id,
         "action": str(action),
         "resource": str(resource),
-        "resource_id": resource_id,
-        "resource_name": resource_name,
+        "resource_id": _said(resource_id, LONGEST_NAME),
+        "resource_name": _said(resource_name, LONGEST_NAME),
         "organization_id": None if organization_id is None else str(organization_id),
         "before": _written(before),
         "after": _written(after),
@@ -157,10 +158,13 @@ def page(connection: Connection, query: Query) -> Page:
     return Page(entries=entries, count=counted(connection, matching))
 
 
-def rows(connection: Connection, query: Query) -> Iterator[Entry]:
-    """All entries that match, the newest first, whatever the query says of pages: a thousand in memory at once."""
+def rows(connection: Connection, query: Query, *, before: int | None = None) -> Iterator[Entry]:
+    """All entries that match, the newest first, whatever the query says of pages: a thousand in memory at once.
+
+    With `before`, those with a smaller number.
+    """
     matching = select(schema.audit_log).where(*_conditions(query)).order_by(_LOG.number.desc()).limit(PAGE)
-    asked = matching
+    asked = matching if before is None else matching.where(_LOG.number < before)
     while True:
         entries = [_entry(row) for row in connection.execute(asked).mappings()]
         yield from entries

@@ -1,13 +1,15 @@
 """The roles that organizations make. Instants are UTC microseconds."""
 
+import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
-from aibridge.domain.permission import Permission
+from aibridge.domain.permission import Action, Permission, Resource
 from aibridge.domain.role import RoleIdentifier
 from aibridge.domain.roles import CustomRole
 from aibridge.store import changes, held_roles, names, organizations, schema
@@ -16,6 +18,8 @@ from aibridge.store.paging import Paging, counted, paged
 
 _ROLES = schema.custom_roles.c
 _MEMBERS = schema.organization_members.c
+_NOTHING = (Permission(resource=Resource.ANY, action=Action.ANY, negate=True),)
+_log = logging.getLogger("aibridge")
 _PERMISSIONS = msgspec.json.Decoder(tuple[Permission, ...])
 
 
@@ -138,14 +142,32 @@ def of(connection: Connection, identifiers: Iterable[RoleIdentifier]) -> frozens
     places = {str(role.organization_id) for role in asked}
     if not places:
         return frozenset()
-    listed = _listed(connection, select(schema.custom_roles).where(_ROLES.organization_id.in_(places)))
-    return frozenset(stored.role for stored in listed if stored.role.identifier in asked)
+    found = _definitions(connection, select(schema.custom_roles).where(_ROLES.organization_id.in_(places)))
+    return frozenset(role for role in found if role.identifier in asked)
 
 
 def every(connection: Connection) -> dict[RoleIdentifier, CustomRole]:
     """All definitions there are."""
-    listed = _listed(connection, select(schema.custom_roles))
-    return {stored.role.identifier: stored.role for stored in listed}
+    return {role.identifier: role for role in _definitions(connection, select(schema.custom_roles))}
+
+
+def _definitions(connection: Connection, listed: Select[Any]) -> Iterator[CustomRole]:
+    """What roles grant. One that this program cannot read, since a newer one wrote it, denies everything.
+
+    What it would deny is not known, and nobody may do more for being told less.
+    """
+    for row in connection.execute(listed):
+        try:
+            yield _stored(row).role
+        except msgspec.MsgspecError as problem:
+            identifier = RoleIdentifier(row.name, uuid.UUID(row.organization_id))
+            _tell(identifier, str(problem))
+            yield CustomRole(identifier=identifier, permissions=_NOTHING)
+
+
+@cache
+def _tell(role: RoleIdentifier, problem: str) -> None:
+    _log.error("the role %s is not understood, and denies everything: %s", role, problem)
 
 
 def _organization_of(identifier: RoleIdentifier) -> uuid.UUID:

@@ -8,8 +8,8 @@ from aibridge.store.sightings import fall_dormant, seen
 
 DORMANT_AFTER = 90 * 86_400_000_000
 """A quarter without a sign of life, in microseconds."""
-SESSIONS_KEPT = 7 * 86_400_000_000
-"""For who wants to see where they were signed in last week, in microseconds."""
+SESSIONS_KEPT = 400 * 86_400_000_000
+"""A little more than a year, in microseconds: whose calls those with a session were is known by its row alone."""
 
 
 def used(
