@@ -15,7 +15,8 @@ from api_users import User, api
 
 from aibridge.contract.table import ENDPOINTS
 
-EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "2")
+SHORT = "2"
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", SHORT)
 SEED = os.environ.get("SCHEMATHESIS_SEED", "")
 HERE = Path(__file__).parent
 LEFT_OUT = {"logout"}
@@ -55,7 +56,10 @@ def tried(url: str, who: User, *arguments: str) -> str:
 @pytest.mark.timeout(PATIENCE + 30)
 def test_the_api_is_as_it_is_described_to_an_owner(tmp_path: Path, database_url: str) -> None:
     with api(tmp_path / "data", *SERVER, "--database-url", database_url) as (server, owner, _):
-        said = tried(server.url, owner, "-H", "X-Coder-Bypass-Ratelimit: true")
+        # A short run looks for the borders of each field once, where the database is the stricter one.
+        short = EXAMPLES == SHORT and database_url.startswith("sqlite")
+        phases = ("--phases", "examples,fuzzing,stateful") if short else ()
+        said = tried(server.url, owner, "-H", "X-Coder-Bypass-Ratelimit: true", *phases)
         left, logged = owner.ask("GET", "/users/me")[0], server.logged()
 
     assert f"Tested: {TRIED}" in said

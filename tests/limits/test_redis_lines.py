@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 import uvloop
 from redis_world import CALLS, LEASES, QUEUED, give_back, held, refused, replicas
@@ -146,8 +147,9 @@ def test_a_waiter_that_is_cancelled_leaves_no_trace(server: ValkeyServer) -> Non
 
 def test_who_lacks_something_else_by_its_turn_is_told_at_once(server: ValkeyServer) -> None:
     async def scenario() -> None:
-        other = Rule(name="other", unit=Unit.CONCURRENT, amount=1, queue_timeout=2.0, queue_size=10)
-        async with replicas(server, QUEUED, CALLS, other) as (counts,):
+        other = Rule(name="other", unit=Unit.CONCURRENT, amount=1, queue_timeout=10.0, queue_size=10)
+        patient = msgspec.structs.replace(QUEUED, queue_timeout=10.0)
+        async with replicas(server, patient, CALLS, other) as (counts,):
             first = await held(counts, Ask(0, ""))
             waiting = asyncio.create_task(refused(counts, Ask(0, ""), Ask(1, "ann"), place=Place("ann")))
             moving = asyncio.create_task(held(counts, Ask(0, ""), Ask(2, ""), place=Place("bob")))

@@ -1,6 +1,7 @@
 """An `aibridge server` whose whole life a test sees: both outputs, any start on any directory, any end."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -102,10 +103,11 @@ def command(server: Running, *arguments: str, token: str = "") -> subprocess.Com
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that the system gives to nobody who asks for any: those are from 32768 on."""
+    while True:
+        port = random.randrange(16_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager
