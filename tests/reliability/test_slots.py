@@ -13,7 +13,7 @@ from aibridge.domain.rule import Rule, Subject, Unit
 
 CALLS = 5_000
 AT_ONCE = 50
-EACH = Rule(name="each", unit=Unit.CONCURRENT, amount=5, subject=Subject.USER, queue_timeout=0.01, queue_size=10)
+EACH = Rule(name="each", unit=Unit.CONCURRENT, amount=5, subject=Subject.USER, queue_timeout=0.01, queue_size=2)
 
 
 def any_fate(chance: random.Random) -> Script:
