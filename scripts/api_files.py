@@ -23,7 +23,7 @@ document is [openapi.json](openapi.json), which a server answers with at `{PREFI
   of the page before.
 * **Too many requests**, more than `--api-rate-limit` in a minute by one user to one endpoint, are answered with 429 and
   a true `Retry-After`. An owner's request with `X-Coder-Bypass-Ratelimit: true` is not counted; from anybody else that
-  is a 428.
+  is a 428. Each of several workers counts its own.
 """
 
 
