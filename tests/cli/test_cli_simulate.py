@@ -151,6 +151,7 @@ def test_the_ledger_is_played(limits: str) -> None:
         (("--until", "2025-11-24"), 1),
         (("--since", "2025-11-24T17:02:00+01:00", "--until", "2025-11-24T16:04:00Z"), 2),
         (("--until", "1s"), 6),
+        (("--since", "9999999d"), 6),  # longer ago than there are dates
     ],
 )
 def test_a_part_of_the_ledger_is_played(limits: str, arguments: tuple[str, ...], calls: int) -> None:

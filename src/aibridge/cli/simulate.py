@@ -4,7 +4,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -15,6 +15,8 @@ from aibridge.cli.flags import GroupedCommand, takes
 from aibridge.cli.output import JSON, json, output_option
 from aibridge.cli.simulate_plot import page
 from aibridge.cli.simulate_table import text
+from aibridge.cli.times import Instant
+from aibridge.control.instants import microseconds
 from aibridge.domain.rule import Subject
 from aibridge.limits.arrivals import Arrival, ArrivalError, read_arrivals
 from aibridge.limits.replay import Replay
@@ -22,7 +24,6 @@ from aibridge.limits.replay_report import Report, Summary
 from aibridge.limits.synthetic import synthetic
 from aibridge.limits.written import Written, read_limits
 from aibridge.options import LOCATION, OptionError
-from aibridge.options_kinds import duration
 from aibridge.store import arrivals as ledger
 
 _LEDGER, _SYNTHETIC = "ledger", "synthetic"
@@ -37,36 +38,12 @@ Examples:
 """
 
 
-class _Instant(click.ParamType[int]):
-    """An instant, a day or a time ago, in UTC microseconds."""
-
-    name = "instant"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return now() - int(duration(value) * 1e6)
-        except ValueError:
-            pass
-        try:
-            instant = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(
-                f"{value!r} is not allowed; allowed: an instant such as 2026-11-24T09:00:00Z, a day such as "
-                "2026-11-24, or a time ago such as 7d",
-                param,
-                ctx,
-            )
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=UTC)
-        return (instant - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
-
-
 class _Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where the calls come from: `ledger`, `synthetic` or the name of a file; and which of them."""
 
     name: str
-    since: int | None
-    until: int | None
+    since: datetime | None
+    until: datetime | None
     seed: int
     calls: int | None
 
@@ -78,8 +55,9 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
             click.ClickException: they cannot be read.
         """
         if self.name.lower() == _LEDGER:
-            until = now() if self.until is None else self.until
-            period = ledger.Period(since=self.since or 0, until=until)
+            until = now() if self.until is None else microseconds(self.until)
+            since = 0 if self.since is None else microseconds(self.since)
+            period = ledger.Period(since=since, until=until)
             with opened(flags) as database:
                 yield ledger.count(database, period), ledger.arrivals(database, period)
         elif self.name.lower() == _SYNTHETIC:
@@ -102,8 +80,8 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
     metavar="ledger|FILE|synthetic",
     help="The calls: those of the ledger, those of a file (JSON Lines or CSV), or a day that is made up.",
 )
-@click.option("--since", type=_Instant(), help="Only calls of the ledger since then: 2026-11-24T09:00:00Z, or 7d ago.")
-@click.option("--until", type=_Instant(), help="Only calls of the ledger before then.")
+@click.option("--since", type=Instant(), help="Only calls of the ledger since then: 2026-11-24T09:00:00Z, or 7d ago.")
+@click.option("--until", type=Instant(), help="Only calls of the ledger before then.")
 @click.option("--calls", type=click.IntRange(1, 10**7), help="How many calls to make up.  [default: 20000]")
 @click.option(
     "--retries",
@@ -123,8 +101,8 @@ def command(  # noqa: PLR0913 -- one argument per flag
     *,
     file: Path,
     name: str,
-    since: int | None,
-    until: int | None,
+    since: datetime | None,
+    until: datetime | None,
     calls: int | None,
     retries: int,
     seed: int,

@@ -39,6 +39,8 @@ class Instant(click.ParamType[datetime]):
             return datetime.now(UTC) - timedelta(seconds=duration(value))
         except ValueError:
             pass
+        except OverflowError:  # longer ago than there are dates
+            return datetime.min.replace(tzinfo=UTC)
         try:
             instant = datetime.fromisoformat(value)
         except ValueError:

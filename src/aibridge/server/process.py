@@ -23,7 +23,6 @@ from aibridge.gateway.protocol import serving
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
 from aibridge.limits.counts import Counts
-from aibridge.limits.rules import rules_of
 from aibridge.options import Settings
 from aibridge.server import data_plane, overload
 from aibridge.server.data_plane import DataPlane
@@ -111,6 +110,7 @@ async def prepared(
         await rooms.enter_async_context(_repeated(TIDY_EVERY, world.tidy))
         turn = Turn(journal, asyncio.get_running_loop().call_soon)
         rooms.callback(turn.close)
+        own = data_plane.configured(settings)
         plane = data_plane.build(
             settings,
             providers,
@@ -118,7 +118,7 @@ async def prepared(
             used=world.used,
             turn=turn,
             counts=post.counts,
-            stand_in=not data_plane.configured(settings),
+            stand_in=not own,
         )
         rooms.callback(plane.close)
         world.follow(lambda snapshot: plane.apply_rules(snapshot.rules))
@@ -138,8 +138,8 @@ async def prepared(
                 breakers=overload.Breakers(plane.guards),
                 settings=settings,
                 keyring=keyring,
-                configured_providers=data_plane.configured(settings),
-                configured_rules=rules_of(settings),
+                configured_providers=own,
+                configured_rules=plane.own_rules.rules,
                 refresh=world.refresh,
                 address_of=plane.gateway.address_of,
                 oidc=await _sign_in_elsewhere(settings, keyring, rooms),
