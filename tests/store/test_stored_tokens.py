@@ -1,6 +1,6 @@
 """Tokens: what is kept of them, which there may be, how they are found, and how they end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -50,6 +50,11 @@ def a_token(connection: Connection, user: User, name: str = "laptop", **values: 
 def listed(connection: Connection, **query: object) -> list[str]:
     page = tokens.page(connection, Query(**{"now": NOW} | query))  # type: ignore[arg-type]
     return [token.name for token in page.tokens]
+
+
+def mark_used(database: Database, uses: Sequence[tuple[str, int]]) -> None:
+    with database.writing() as connection:
+        tokens.mark_used(connection, uses)
 
 
 def test_a_token_is_kept_as_given_and_its_text_nowhere(tmp_path: Path) -> None:
@@ -367,13 +372,13 @@ def test_a_use_is_kept_to_the_minute(database: Database) -> None:
         with database.reading() as connection:
             return tokens.one(connection, minted.id).last_used_at
 
-    tokens.mark_used(database, [(minted.id, NOW), ("unknown", NOW)])
+    mark_used(database, [(minted.id, NOW), ("unknown", NOW)])
     assert last_use() == NOW
-    tokens.mark_used(database, [(minted.id, NOW + MINUTE - 1), (minted.id, NOW - 5 * MINUTE)])
+    mark_used(database, [(minted.id, NOW + MINUTE - 1), (minted.id, NOW - 5 * MINUTE)])
     assert last_use() == NOW
-    tokens.mark_used(database, [(minted.id, NOW + MINUTE)])
+    mark_used(database, [(minted.id, NOW + MINUTE)])
     assert last_use() == NOW + MINUTE
-    tokens.mark_used(database, [])
+    mark_used(database, [])
 
 
 def test_the_version_follows_users_and_tokens_and_not_their_use(database: Database, database_url: str) -> None:
@@ -388,5 +393,5 @@ def test_the_version_follows_users_and_tokens_and_not_their_use(database: Databa
         seen.append(tokens.version(elsewhere))
         assert len(set(seen)) == 4
         LedgerSink(database).write([a_start()], [an_ending()])
-        tokens.mark_used(database, [(minted.id, NOW)])
+        mark_used(database, [(minted.id, NOW)])
         assert tokens.version(elsewhere) == tokens.version(database) == seen[-1]

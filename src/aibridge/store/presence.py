@@ -22,8 +22,8 @@ def used(
     """
     if not uses:
         return
-    tokens.mark_used(database, uses)
     with database.writing() as connection:
+        tokens.mark_used(connection, uses)
         seen(connection, users.items())
         sessions.slide(connection, uses, session_duration)
 

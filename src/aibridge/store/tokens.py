@@ -15,7 +15,6 @@ from aibridge.domain.token import MintedToken, TokenKind
 from aibridge.store import changes, names, schema
 from aibridge.store.changes import version
 from aibridge.store.conflict import Conflict, Invalid
-from aibridge.store.database import Database
 from aibridge.store.paging import Paging, counted, paged
 from aibridge.store.sessions import sweep
 from aibridge.store.token_rotation import check_expiry, rotate
@@ -188,18 +187,14 @@ def revoke_all(
     return revoked
 
 
-def mark_used(database: Database, uses: Sequence[tuple[str, int]]) -> None:
+def mark_used(connection: Connection, uses: Sequence[tuple[str, int]]) -> None:
     """Note when tokens were used, as pairs of token id and instant. Unknown ids are passed over.
 
     A use within a minute of the one that is kept changes nothing. `version` does not change either way.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be used now.
     """
     if uses:
         rows = [{"token_id": name, "used_at": at, "stale_at": at - USE_RESOLUTION} for name, at in uses]
-        with database.writing() as connection:
-            connection.execute(_MARK_USED, rows)
+        connection.execute(_MARK_USED, rows)
 
 
 def _conditions(query: Query) -> Iterator[ColumnElement[bool]]:
