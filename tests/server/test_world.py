@@ -122,23 +122,6 @@ def test_a_snapshot_is_taken_only_where_something_has_changed(
     in_a_world(database, scenario)
 
 
-def test_the_first_look_takes_no_second_snapshot_of_the_same(
-    database: Database, ann: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken: list[Snapshot] = []
-
-    def take(database: Database, keyring: Keyring, *, now: int) -> Snapshot:
-        taken.append(snapshot(database, keyring, now=now))
-        return taken[-1]
-
-    async def nothing(world: World) -> None:
-        assert world.snapshot is taken[0]
-
-    monkeypatch.setattr(SNAPSHOT, take)
-    in_a_world(database, nothing)
-    assert len(taken) == 1
-
-
 def test_tokens_that_are_long_expired_are_no_longer_kept_in_memory(database: Database, ann: User) -> None:
     async def scenario(world: World) -> None:
         present, now = token_of(database, ann, now=NOW), time.time_ns() // 1000

@@ -19,14 +19,14 @@ class World:
     """The newest snapshot, and what is to be told the database in return."""
 
     def __init__(self, database: Database, keyring: Keyring, *, session_duration: float) -> None:
-        self._version = changes.version(database)  # before: what changes in between is looked at again
-        self.snapshot: Snapshot = snapshot(database, keyring, now=int(time() * 1e6))
+        self.snapshot: Snapshot = snapshot(database, keyring)
         self.used: dict[str, int] = {}
         """When tokens were used since that was last noted, in UTC microseconds."""
         self._database = database
         self._keyring = keyring
         self._session_duration = session_duration
         self._looking = asyncio.Lock()
+        self._version = -1
         self._reachable = True
         self._followers: list[Callable[[Snapshot], object]] = []
 
