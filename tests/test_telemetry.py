@@ -45,11 +45,11 @@ def of(samples: dict[str, float], name: str) -> dict[str, float]:
 
 def test_an_interception_is_counted_when_it_begins_and_when_it_ends() -> None:
     telemetry = Telemetry()
-    telemetry.began(interception())
+    series = telemetry.began(interception())
     place = 'interceptions_inflight{model="gpt-5",provider="openai",route="/v1/responses"}'
     assert exposed(telemetry)[place] == 1
     assert of(exposed(telemetry), "interceptions_total") == {}
-    telemetry.ended(interception(), ending(), 3.0)
+    telemetry.ended(series, ending(), 3.0)
     samples = exposed(telemetry)
     assert samples[place] == 0
     labels = 'client="Codex",initiator_id="mia",method="POST",model="gpt-5",provider="openai",route="/v1/responses"'
@@ -59,8 +59,7 @@ def test_an_interception_is_counted_when_it_begins_and_when_it_ends() -> None:
 def test_every_status_but_success_is_a_failure() -> None:
     telemetry = Telemetry()
     for number, status in enumerate(Status):
-        telemetry.began(interception(number))
-        telemetry.ended(interception(number), ending(number, status), 1.0)
+        telemetry.ended(telemetry.began(interception(number)), ending(number, status), 1.0)
     counts = {key.rpartition('status="')[2]: n for key, n in of(exposed(telemetry), "interceptions_total").items()}
     assert counts == {'completed"}': 1, 'failed"}': len(Status) - 1}
 
@@ -68,8 +67,7 @@ def test_every_status_but_success_is_a_failure() -> None:
 def test_tokens_are_counted_by_kind_and_added_up() -> None:
     telemetry = Telemetry()
     for number in range(3):
-        telemetry.began(interception(number))
-        telemetry.ended(interception(number), ending(number, usage=USAGE if number else None), 1.0)
+        telemetry.ended(telemetry.began(interception(number)), ending(number, usage=USAGE if number else None), 1.0)
     tokens = {key.rpartition('type="')[2][:-2]: n for key, n in of(exposed(telemetry), "tokens_total").items()}
     assert tokens == {"input": 20, "output": 10, "cache_read_input": 6, "cache_write_input": 4}
 
@@ -85,8 +83,7 @@ def test_series_that_differ_in_a_label_that_a_metric_lacks_are_one() -> None:
 def test_durations_are_in_cumulative_buckets() -> None:
     telemetry = Telemetry()
     for number, seconds in enumerate([0.1, 0.5, 0.6, 100.0, 1000.0]):
-        telemetry.began(interception(number))
-        telemetry.ended(interception(number), ending(number), seconds)
+        telemetry.ended(telemetry.began(interception(number)), ending(number), seconds)
     samples = exposed(telemetry)
     buckets = of(samples, "interceptions_duration_seconds_bucket")
     by_bound = {key.partition('le="')[2].partition('"')[0]: number for key, number in buckets.items()}
@@ -130,8 +127,7 @@ def test_labels_that_callers_choose_are_bounded_and_nothing_is_lost() -> None:
     total = MOST_SERIES + 500
     for number in range(total):
         one = interception(number, model=f"model-{number}")
-        telemetry.began(one)
-        telemetry.ended(one, ending(number), 1.0)
+        telemetry.ended(telemetry.began(one), ending(number), 1.0)
         telemetry.refused("x", f"reason-{number}")
     samples = exposed(telemetry)
     for name in ("interceptions_total", "rejections_total"):
@@ -145,10 +141,10 @@ def test_labels_that_callers_choose_are_bounded_and_nothing_is_lost() -> None:
 def test_a_call_that_began_before_the_bound_and_ends_after_it_leaves_nothing_in_flight() -> None:
     telemetry = Telemetry()
     first = interception(0)
-    telemetry.began(first)
+    series = telemetry.began(first)
     for number in range(1, MOST_SERIES + 2):
         telemetry.began(interception(number, model=f"model-{number}"))
-    telemetry.ended(first, ending(), 1.0)
+    telemetry.ended(series, ending(), 1.0)
     running = of(exposed(telemetry), "interceptions_inflight")
     assert running['interceptions_inflight{model="gpt-5",provider="openai",route="/v1/responses"}'] == 0
     assert sum(running.values()) == MOST_SERIES + 1
@@ -163,10 +159,8 @@ def test_names_that_a_client_invents_cannot_break_the_exposition() -> None:
 def records(caplog: pytest.LogCaptureFixture, *, structured: bool) -> list[dict[str, object]]:
     telemetry = Telemetry(structured_logging=structured)
     with caplog.at_level(logging.INFO, "aibridge.interceptions"):
-        telemetry.began(interception(7, model="a\nb"))
-        telemetry.ended(interception(7, model="a\nb"), ending(7), 1.0)
-        telemetry.began(interception(8))
-        telemetry.ended(interception(8), ending(8, usage=None), 1.0)
+        telemetry.ended(telemetry.began(interception(7, model="a\nb")), ending(7), 1.0)
+        telemetry.ended(telemetry.began(interception(8)), ending(8, usage=None), 1.0)
     return [json.loads(record.getMessage()) for record in caplog.records]
 
 

@@ -143,15 +143,16 @@ class Telemetry:
         self._pass_through = Counter("passthrough", "Calls passed through.", ("method", "provider", "route"))
         self._rejections = Counter("rejections", "Calls refused, by limit and reason.", ("limit", "reason"))
 
-    def began(self, interception: Interception) -> None:
-        """An interception is in progress."""
-        self._series_of(interception).in_flight += 1
+    def began(self, interception: Interception) -> Series:
+        """An interception is in progress. Answers the series that it is counted in."""
+        series = self._series_of(interception)
+        series.in_flight += 1
         if self._structured:
             _log.info(_line("interception_start", interception))
+        return series
 
-    def ended(self, interception: Interception, ending: Ending, seconds: float) -> None:
-        """An interception ended, after `seconds`."""
-        series = self._series_of(interception)
+    def ended(self, series: Series, ending: Ending, seconds: float) -> None:
+        """An interception of that series ended, after `seconds`."""
         series.in_flight -= 1
         if ending.status is Status.COMPLETED:
             series.completed += 1
@@ -167,10 +168,10 @@ class Telemetry:
             series.cache_write_input_tokens += usage.cache_write_input_tokens
         if self._structured:
             if usage is not None:
-                _log.info(_line("token_usage", usage, interception.id))
+                _log.info(_line("token_usage", usage, ending.id))
             _log.info(_line("interception_end", ending))
 
-    def _series_of(self, interception: Interception) -> "Series":
+    def _series_of(self, interception: Interception) -> Series:
         """The numbers of all interceptions that look like this one to a dashboard."""
         labels = (
             interception.client,

@@ -8,6 +8,7 @@ from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Ending, Interception
 from aibridge.domain.provider import Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler, RequestBody
+from aibridge.gateway.head import Head
 from aibridge.gateway.pool import Pool
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.routes import Route, Routes
@@ -75,13 +76,15 @@ def a_call(
 ) -> Call:
     call = Call(
         id="00000000-0000-7000-8000-000000000001",
-        route=route(path, method),
-        method=method,
-        upstream_path=path,
-        query=b"",
-        headers=list(headers),
-        fields=dict(headers),
-        address=address,
+        head=Head(
+            route=route(path, method),
+            method=method,
+            upstream_path=path,
+            query=b"",
+            headers=list(headers),
+            fields=dict(headers),
+            address=address,
+        ),
         body=body or request_body(),
         started=100.0,
         started_at=1_767_225_600_000_000,

@@ -15,6 +15,7 @@ from scripted_upstream import Incoming, Script, answering
 from vendor_samples import CHAT, LAST_CHUNK, STREAM_HEAD, chunk, framed, streamed
 
 from aibridge.gateway.call import Call, Handler, RequestBody
+from aibridge.gateway.head import Head
 from aibridge.gateway.reply import Reply
 
 Cut = Callable[[], None] | Exception
@@ -71,13 +72,15 @@ def a_call(world: World, content: bytes) -> tuple[Call, Reply, Transport]:
     body = RequestBody(1 << 20)
     call = Call(
         id="01900000-0000-7000-8000-000000000000",
-        route=found.route,
-        method=b"POST",
-        upstream_path=found.upstream_path,
-        query=b"",
-        headers=headers,
-        fields=dict(headers),
-        address="127.0.0.1",
+        head=Head(
+            route=found.route,
+            method=b"POST",
+            upstream_path=found.upstream_path,
+            query=b"",
+            headers=headers,
+            fields=dict(headers),
+            address="127.0.0.1",
+        ),
         body=body,
         started=monotonic(),
         started_at=1,

@@ -30,7 +30,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         known = None if token_id is None else self.tokens.get(token_id)
         if not matches(text, known) or known is None:
             return None
-        return known if known.expires_at is None or now < known.expires_at else None
+        return known if known.in_force(now) else None
 
     def actor_of(self, text: str, now: float) -> Actor | None:
         """The actor whose token `text` is, when that token is in force at `now` (UTC seconds)."""

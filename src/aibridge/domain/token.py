@@ -55,6 +55,10 @@ class KnownToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: float | None = None
     subject: Subject = NOBODY
 
+    def in_force(self, now: float) -> bool:
+        """Whether it has not expired at `now` (UTC seconds)."""
+        return self.expires_at is None or now < self.expires_at
+
 
 class MintedToken(msgspec.Struct, frozen=True, kw_only=True):
     """A new token, the only time its text exists here."""

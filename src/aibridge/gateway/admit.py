@@ -25,15 +25,19 @@ def pace(limits: Limits, clock: Clock) -> Check:
     """Refuse, without asking anybody, a caller of whom it is known already. Takes nothing."""
 
     def check(call: Call) -> Refused | None:
-        if call.actor is None:
+        head, actor = call.head, call.actor
+        if actor is None:
             raise RuntimeError("a caller is paced who is not identified")
-        caller = call.caller = Caller(
-            actor=call.actor,
-            address=call.address,
-            provider=call.route.provider.name,
-            batch=is_batch(call.actor.priority, call.fields.get(PRIORITY)),
-            passes_through=not call.route.recorded,
-        )
+        caller = head.caller
+        if caller is None or caller.actor is not actor:
+            caller = head.caller = Caller(
+                actor=actor,
+                address=head.address,
+                provider=head.route.provider.name,
+                batch=is_batch(actor.priority, head.fields.get(PRIORITY)),
+                passes_through=not head.route.recorded,
+            )
+        call.caller = caller
         return limits.check(caller, clock())
 
     return check

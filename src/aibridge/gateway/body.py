@@ -11,13 +11,14 @@ def body() -> Layer:
     def layer(handle: Handler) -> Handler:
         async def read(call: Call, reply: Reply) -> None:
             call.content = await call.body.read()
-            if call.fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+            head = call.head
+            if head.fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
                 raise BadRequest(
                     "The request body is compressed; AI Bridge takes it uncompressed only.",
                     "Leave out the header content-encoding.",
                     field="content-encoding",
                 )
-            view = call.view = call.route.dialect.peek(call.content)
+            view = call.view = head.route.dialect.peek(call.content)
             if view.background:
                 raise NotSupported(
                     "background requests are currently not supported by AI Bridge",

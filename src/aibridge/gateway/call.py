@@ -8,9 +8,9 @@ import msgspec
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
 from aibridge.domain.usage import Usage
-from aibridge.gateway.headers import Fields, Headers
+from aibridge.gateway.head import Head
+from aibridge.gateway.headers import Headers
 from aibridge.gateway.reply import Reply
-from aibridge.gateway.routes import Route
 from aibridge.limits.engine import Caller, Size
 from aibridge.wire.dialect import View
 
@@ -83,13 +83,7 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     """A request on its way through the layers. Each field is set by the layer that learns it."""
 
     id: str
-    route: Route
-    method: bytes
-    upstream_path: bytes
-    query: bytes
-    headers: Headers
-    fields: Fields
-    address: str
+    head: Head
     body: RequestBody
     started: float
     """In seconds of the monotonic clock."""

@@ -45,6 +45,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.outgoing: Reply | None = None
         self.last = False
         """Whether nothing more is expected on this connection: what still comes is dropped."""
+        self.resting = True
+        """Whether the connection is between two requests, or before the first, and the parser with it."""
         self._watchdog = Watchdog(self.loop, self._look)
         self._refusal: CallError | None = None
         self.since = monotonic()
@@ -89,7 +91,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close()
             return
         self.since = monotonic()
+        self.resting = self._whole
         self._watchdog.by(self.since + IDLE_DEADLINE)
+
+    def repeated(self) -> None:
+        """Take note of a request that is whole and was read by somebody else. The parser has no part in it."""
+        self.resting = False
+        self.expect_100_continue = False
+        self.since = monotonic()
 
     # asyncio.Protocol
 
@@ -162,6 +171,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.cycle is not None:
                 self.cycle.keep_alive = False
             return
+        self.resting = False
         self.cycle = None  # type: ignore[assignment]  # as uvicorn itself begins
         self.url = b""
         self.headers = []
@@ -219,6 +229,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self.incoming is not None:
             self.incoming.finish()
+            self.resting = self.outgoing is None  # it was answered before it was whole
         else:
             super().on_message_complete()
 
@@ -256,6 +267,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         """Close, but let a client that is still sending read what it was told (RFC 9112, 9.6)."""
         self.last = True
+        self.resting = False
         if self._whole or not self.transport.can_write_eof():
             self.transport.close()
             return

@@ -82,7 +82,7 @@ class Guards:
         """What stands before this call's route."""
         model = call.view.model if call.view is not None else ""
         credential = OWN if call.own_credential else CENTRAL
-        key = call.route.provider.name, credential, self._kind_of(model)
+        key = call.head.route.provider.name, credential, self._kind_of(model)
         # What is not there is a provider that was removed while this call waited: nothing is learned for later.
         return self._places.get(key) or self._guarded(*key)
 

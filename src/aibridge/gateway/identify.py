@@ -6,6 +6,7 @@ from aibridge.domain.errors import CallError, Forbidden, RateLimited, Unauthenti
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import PREFIX
 from aibridge.gateway.call import Call, Check, Clock
+from aibridge.gateway.head import Head, Recognised
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.overload.caller import address_group
 from aibridge.overload.keyed import Keyed
@@ -49,27 +50,36 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     is no look-up outside memory, whatever is presented. `used` learns when tokens are used, in UTC microseconds.
     """
 
-    def check(call: Call) -> CallError | None:
-        presented = _presented(call.fields)
-        known, now = snapshot(), wall_clock()
+    def look(head: Head, known: Snapshot, now: float) -> Recognised | None:
+        """Look a head's tokens up, and keep in it what was found."""
+        presented = _presented(head.fields)
         for text in presented.values():
-            actor = known.actor_of(text, now)
-            if actor is not None:
-                call.actor = actor
-                used[actor.token_id] = call.started_at
-                break
-        if call.actor is None:
-            return _stranger(call, presented, strangers, clock())
-        if not call.actor.may_call:
+            token = known.token_of(text, now)
+            if token is not None:
+                own = _own(head.headers) if GOVERNANCE_TOKEN in presented else None
+                head.recognised = Recognised(known, token, own)
+                return head.recognised
+        return None
+
+    def check(call: Call) -> CallError | None:
+        head, known, now = call.head, snapshot(), wall_clock()
+        recognised = head.recognised
+        if recognised is None or recognised.snapshot is not known or not recognised.token.in_force(now):
+            recognised = look(head, known, now)
+            if recognised is None:
+                return _stranger(head, strangers, clock())
+        actor = call.actor = recognised.token.actor
+        used[actor.token_id] = call.started_at
+        if not actor.may_call:
             return Forbidden("This token may not make AI calls.", WHO_MAY_CALL, field="authorization")
-        if GOVERNANCE_TOKEN in presented:
+        if recognised.own_credential is not None:
             if not allow_byok:
                 return Forbidden(
                     "Bring Your Own Key (BYOK) mode is not enabled.",
                     "Send the token as `Authorization: Bearer` instead, or set --aibridge-allow-byok.",
                     field=GOVERNANCE_TOKEN.decode(),
                 )
-            call.own_credential = _own(call.headers)
+            call.own_credential = recognised.own_credential
         return None
 
     return check
@@ -100,13 +110,11 @@ def _own(headers: Headers) -> Headers:
     return [(name, value) for name, value in headers if name in OWN_CREDENTIAL_CARRIERS and _OUR_PREFIX not in value]
 
 
-def _stranger(
-    call: Call, presented: dict[bytes, str], strangers: Keyed[str, RateLimiter], now: float
-) -> Unauthenticated | RateLimited:
+def _stranger(head: Head, strangers: Keyed[str, RateLimiter], now: float) -> Unauthenticated | RateLimited:
     """What somebody without a valid token is told. Attempts are counted, and too many are told to wait."""
-    rejection = strangers.get(address_group(call.address), now).take(now)
+    rejection = strangers.get(address_group(head.address), now).take(now)
     if rejection is not None:
         return RateLimited.stranger(rejection)
-    if presented:
+    if _presented(head.fields):
         return Unauthenticated("The token is not valid: unknown, expired or revoked.", WHERE, field="authorization")
     return Unauthenticated("No token was sent.", WHERE, field="authorization")

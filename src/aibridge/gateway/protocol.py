@@ -19,6 +19,7 @@ from aibridge.gateway import edge
 from aibridge.gateway.call import Call, RequestBody
 from aibridge.gateway.drain import stopping
 from aibridge.gateway.guarded import GuardedProtocol
+from aibridge.gateway.head import Familiar, Head, familiar
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.pipeline import Way
 from aibridge.gateway.reply import Reply
@@ -57,6 +58,10 @@ class GatewayProtocol(GuardedProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (uvicorn's business)
         super().__init__(*args, **kwargs)
         self._task: asyncio.Task[None] | None = None
+        self._head: Head | None = None
+        """Of a request that has just begun."""
+        self._familiar: Familiar | None = None
+        """The head of an earlier request, which the next one is likely to repeat."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone. A call under way learns it as a cancellation, and by no other way."""
@@ -67,6 +72,20 @@ class GatewayProtocol(GuardedProtocol):
             self._forget()
             task.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Begin a call at once if its request is whole and repeats a head; let everything else be parsed."""
+        known, resting = self._familiar, self.resting
+        if resting and known is not None and (content := known.content_of(data)) is not None:
+            if known.routes is self.gateway.routes:
+                self.repeated()
+                self._begin(known.head, content)
+                return
+            self._familiar = None
+        super().data_received(data)
+        head, self._head = self._head, None
+        if resting and head is not None:
+            self._familiar = familiar(data, head, self.gateway.routes) or self._familiar
 
     def head_complete(self) -> CallError | None:
         """Take the short way, or hand the request over to ASGI."""
@@ -82,10 +101,7 @@ class GatewayProtocol(GuardedProtocol):
             else:
                 return self._not_relayed(method, path)
             return None
-        started_at = int(time() * 1e6)
-        self.incoming = RequestBody(self.gateway.maximum_body, self.go_on if self.expect_100_continue else None)
-        call = Call(
-            id=interception_id(started_at, getrandbits(74)),
+        self._head = Head(
             route=found.route,
             method=method,
             upstream_path=found.upstream_path,
@@ -93,23 +109,38 @@ class GatewayProtocol(GuardedProtocol):
             headers=self.headers,
             fields=self.fields,
             address=self.gateway.address_of(self.client[0] if self.client else "", self.headers),
-            body=self.incoming,
+            keep_alive=self._may_stay(),
+            may_chunk=self.parser.get_http_version() == "1.1",
+        )
+        self._begin(self._head)
+        return None
+
+    def _begin(self, head: Head, content: bytes | None = None) -> None:
+        """Begin a call, whose body is `content` if that is here already; or turn it away at the door."""
+        gateway = self.gateway
+        self.incoming = body = RequestBody(gateway.maximum_body, self.go_on if self.expect_100_continue else None)
+        if content is not None:
+            body.feed(content)
+            body.finish()
+        started_at = int(time() * 1e6)
+        call = Call(
+            id=interception_id(started_at, getrandbits(74)),
+            head=head,
+            body=body,
             started=self.since,
             started_at=started_at,
         )
-        way = self.gateway.interception if found.route.recorded else self.gateway.pass_through
+        way = gateway.interception if head.route.recorded else gateway.pass_through
         try:
             refusal = way.enter(call)
         except Exception as reason:  # noqa: BLE001 (as in `_serve`)
             refusal = self._told(call, reason)
         if refusal is not None:
             self._turn_away(call, refusal)
-            return None
-        current = self.parser.get_http_version() == "1.1"
-        self.outgoing = Reply(self.transport, keep_alive=self._may_stay(), may_chunk=current)
-        self._task = self.loop.create_task(self._serve(call, self.outgoing, way))
-        self.gateway.calls[self._task] = call
-        return None
+            return
+        self.outgoing = reply = Reply(self.transport, keep_alive=head.keep_alive, may_chunk=head.may_chunk)
+        self._task = task = self.loop.create_task(self._serve(call, reply, way))
+        gateway.calls[task] = call
 
     def respond(self, error: CallError) -> None:
         """Answer a request that did not become a call."""
@@ -124,9 +155,9 @@ class GatewayProtocol(GuardedProtocol):
         """Answer a call that was refused at the door. Its body is dropped as it comes, or never comes."""
         if isinstance(error, Refused):
             self.gateway.telemetry.refused(edge.limit_of(error), error.code)
-        keep_alive = not isinstance(error, Draining) and self._may_stay() and self._worth_reading_on(call.body)
+        keep_alive = not isinstance(error, Draining) and call.head.keep_alive and self._worth_reading_on(call.body)
         call.body.fail(error)
-        self.transport.write(_response(error, call.route.dialect, call.id, keep_alive=keep_alive))
+        self.transport.write(_response(error, call.head.route.dialect, call.id, keep_alive=keep_alive))
         self.rest(keep_alive=keep_alive)
 
     async def _serve(self, call: Call, reply: Reply, way: Way) -> None:
@@ -160,8 +191,9 @@ class GatewayProtocol(GuardedProtocol):
             reply.finish()
         else:
             self._answer(call, reply, error)
-        if not call.route.recorded and not isinstance(error, Refused):
-            self.gateway.telemetry.passed_through(call.method.decode(), call.route.provider.name, call.route.path)
+        route = call.head.route
+        if not route.recorded and not isinstance(error, Refused):
+            self.gateway.telemetry.passed_through(call.head.method.decode(), route.provider.name, route.path)
         self._forget()
         self.rest(keep_alive=reply.keep_alive)
 
@@ -169,7 +201,7 @@ class GatewayProtocol(GuardedProtocol):
         """Tell the client what went wrong, in its dialect, as far as it can still be told."""
         if isinstance(error, Refused):
             self.gateway.telemetry.refused(edge.limit_of(error), error.code)
-        dialect = call.route.dialect
+        dialect = call.head.route.dialect
         if reply.started:
             reply.break_off(dialect.render_event(error, call.id) if reply.streaming else b"")
             return

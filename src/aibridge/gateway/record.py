@@ -13,6 +13,7 @@ from aibridge.domain.errors import CallError, LedgerUnavailable
 from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.domain.usage import UsageSource
 from aibridge.gateway.call import Call, Clock, Handler, Layer
+from aibridge.gateway.head import Head, Program
 from aibridge.gateway.reply import Reply
 from aibridge.limits.estimate import estimated
 from aibridge.telemetry import Telemetry
@@ -58,7 +59,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 )
             interception = _interception(call)
             journal.begin(interception)
-            telemetry.began(interception)
+            series = telemetry.began(interception)
             status: Status = Status.FAILED
             error: str | None = "internal_error"
             http_status: int | None = 500
@@ -93,7 +94,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 call.usage = ending.usage
                 journal.end(ending)
                 call.written = journal.written
-                telemetry.ended(interception, ending, seconds)
+                telemetry.ended(series, ending, seconds)
 
         return recorded
 
@@ -135,22 +136,30 @@ def _answered(reply: Reply) -> tuple[Status, str | None, int | None]:
 def _interception(call: Call) -> Interception:
     actor, view = call.actor, call.view
     assert isinstance(actor, Actor) and isinstance(view, View), "record stands behind identify and body"  # noqa: S101, PT018
-    fields = call.fields
-    user_agent = fields.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
-    client = client_of(user_agent, fields)
+    head = call.head
+    program = head.program or _program(head)
+    hint = view.session_hint
     return Interception(
         id=call.id,
         actor_id=actor.id,
         token_id=actor.token_id,
-        provider=call.route.provider.name,
-        route=call.route.path,
+        provider=head.route.provider.name,
+        route=head.route.path,
         model=view.model,
         streaming=view.stream,
-        client=client,
-        session_id=session_of(client, fields, view.session_hint),
-        user_agent=user_agent,
+        client=program.client,
+        session_id=program.session_id if hint is None else session_of(program.client, head.fields, hint),
+        user_agent=program.user_agent,
         started_at=call.started_at,
     )
+
+
+def _program(head: Head) -> Program:
+    """What calls, as its head has it; kept in the head."""
+    user_agent = head.fields.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
+    client = client_of(user_agent, head.fields)
+    program = head.program = Program(client, user_agent, session_of(client, head.fields, None))
+    return program
 
 
 def _instant(call: Call, monotonic: float | None) -> int | None:

@@ -8,7 +8,8 @@ from aibridge.domain.actor import Actor
 from aibridge.domain.errors import UpstreamBroke
 from aibridge.domain.provider import Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler
-from aibridge.gateway.headers import Headers, clean_query, to_client, to_provider
+from aibridge.gateway.head import Head
+from aibridge.gateway.headers import Fields, Headers, clean_query, to_client, to_provider
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.upstream import BODILESS, Stale
 from aibridge.gateway.withheld import BETTERED, Withheld
@@ -27,7 +28,7 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
     async def relayed(call: Call, reply: Reply) -> None:
         exchange = Exchange(call, reply)
         request = _request(call, send_actor_headers=send_actor_headers)
-        pool = call.route.pool
+        pool = call.head.route.pool
         try:
             connection = pool.take() or await pool.connect()
             while True:
@@ -77,7 +78,8 @@ class Exchange:
         call, reply = self._call, self._reply
         fields = dict(headers)
         streaming = fields.get(b"content-type", b"").startswith(EVENT_STREAM)
-        self.reader = call.route.dialect.reader(streaming=streaming, content_encoding=fields.get(b"content-encoding"))
+        dialect = call.head.route.dialect
+        self.reader = dialect.reader(streaming=streaming, content_encoding=fields.get(b"content-encoding"))
         head = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *to_client(headers, fields)]
         if b"x-request-id" not in fields:
             head.append(b"x-request-id: %b\r\n" % call.id.encode())
@@ -128,33 +130,38 @@ class Exchange:
 
 def _request(call: Call, *, send_actor_headers: bool) -> bytes:
     """The request for the provider: our head, and the client's body as it came."""
-    route, content = call.route, call.content
-    target = call.upstream_path
-    if call.query:
-        query = clean_query(call.query)
-        target = b"%b?%b" % (target, query) if query else target
+    head, actor, content = call.head, call.actor, call.content
+    lines = head.lines
+    if lines is None or lines[0] is not actor:
+        lines = head.lines = actor, _lines(head, call.own_credential, actor if send_actor_headers else None)
+    if content or head.method == b"POST":
+        return b"%bcontent-length: %d\r\n\r\n%b" % (lines[1], len(content), content)
+    return lines[1] + b"\r\n"
+
+
+def _lines(head: Head, own_credential: Headers, actor: Actor | None) -> bytes:
+    """All of our head but the length of a body. `actor` is told to the provider, if given."""
+    route, target = head.route, head.upstream_path
+    query = clean_query(head.query)
+    if query:
+        target = b"%b?%b" % (target, query)
     parts = [
-        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n" % (call.method, target, route.host),
-        *to_provider(call.headers, call.fields),
-        _credential(route.provider, call),
+        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n" % (head.method, target, route.host),
+        *to_provider(head.headers, head.fields),
+        _credential(route.provider, head.fields, own_credential),
     ]
-    if send_actor_headers and call.actor is not None:
-        parts.append(_actor_lines(call.actor))
-    if content or call.method == b"POST":
-        parts += (b"content-length: %d\r\n\r\n" % len(content), content)
-    else:
-        parts.append(b"\r\n")
+    if actor is not None:
+        parts.append(_actor_lines(actor))
     return b"".join(parts)
 
 
-def _credential(provider: Provider, call: Call) -> bytes:
+def _credential(provider: Provider, fields: Fields, own: Headers) -> bytes:
     """The header lines of the credential that the provider sees: the client's own, or else the central one."""
-    if call.own_credential:
-        return b"".join(b"%b: %b\r\n" % header for header in call.own_credential)
+    if own:
+        return b"".join(b"%b: %b\r\n" % header for header in own)
     if provider.key is None:
         return b""
     if provider.kind is ProviderKind.ANTHROPIC:
-        fields = call.fields
         by_bearer = fields.get(b"anthropic-version", b"") >= BEARER_SINCE and b"authorization" in fields
         if not by_bearer:
             return b"x-api-key: %b\r\n" % provider.key.encode()

@@ -55,7 +55,7 @@ def retry(
 
     def layer(handle: Handler) -> Handler:
         async def retried(call: Call, reply: Reply) -> None:
-            provider = call.route.provider.name
+            provider = call.head.route.provider.name
             budget = retries.of(provider)
             budget.deposit(clock())
             last: Withheld | None = None
