@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
+from typing import Final
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,6 +26,7 @@ OTHER = "other"
 DURATION_BUCKETS = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 """Seconds."""
 
+_COMPLETED: Final = Status.COMPLETED
 _log = logging.getLogger("aibridge.interceptions")
 
 
@@ -154,7 +156,7 @@ class Telemetry:
     def ended(self, series: Series, ending: Ending, seconds: float) -> None:
         """An interception of that series ended, after `seconds`."""
         series.in_flight -= 1
-        if ending.status is Status.COMPLETED:
+        if ending.status is _COMPLETED:
             series.completed += 1
         else:
             series.failed += 1

@@ -41,7 +41,7 @@ def refusing(
         headers = [(b"content-type", b"application/json")]
         if retry_after is not None:
             headers.append((b"retry-after", retry_after))
-        exchange.answered(status, headers, len(body))
+        exchange.answered(status, headers, dict(headers), len(body))
         exchange.completed(body)
         return exchange.withheld
 
@@ -150,7 +150,7 @@ def test_a_long_refusal_is_not_kept_but_sent() -> None:
 
     def answer(call: Call, reply: Reply) -> Exception | None:
         exchange = Exchange(call, reply)
-        exchange.answered(503, [], 2 * MOST_KEPT)
+        exchange.answered(503, [], {}, 2 * MOST_KEPT)
         exchange.received(part)
         assert isinstance(exchange.withheld, Withheld)
         exchange.received(part[1:])

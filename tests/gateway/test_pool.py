@@ -14,7 +14,7 @@ from vendor_samples import framed
 
 from aibridge.domain.errors import AtCapacity, UpstreamBroke, UpstreamUnreachable
 from aibridge.domain.provider import Origin
-from aibridge.gateway.headers import Headers
+from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.pool import Pool
 from aibridge.gateway.upstream import Connection, Deadlines, Stale
 from aibridge.gateway.whereabouts import anywhere
@@ -28,7 +28,7 @@ class Sink:
         self.body = b""
         self.whole = False
 
-    def answered(self, status: int, headers: Headers, content_length: int | None) -> None:
+    def answered(self, status: int, headers: Headers, fields: Fields, content_length: int | None) -> None:
         self.status = status
 
     def received(self, part: bytes) -> None:

@@ -141,6 +141,17 @@ def test_a_body_is_read() -> None:
     )
 
 
+def test_kinds_that_were_not_used_are_left_out() -> None:
+    usage = {
+        "input_tokens": 9,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "server_tool_use": {"web_search_requests": 0},
+    }
+    assert read_body(DIALECT, {"usage": usage}).usage == Usage(input_tokens=9)
+
+
 def test_an_error_body_gives_its_type() -> None:
     body = {"type": "error", "error": {"type": "not_found_error", "message": "x"}, "request_id": "req_1"}
     assert read_body(DIALECT, body) == Reading(error="not_found_error", whole=True)

@@ -118,6 +118,11 @@ def test_a_body_is_read() -> None:
     assert read(DIALECT, cut(text, range(0, len(text), 7)), streaming=False) == WHOLE
 
 
+@pytest.mark.parametrize("choices", [None, {}, {"a": [1]}, "x", 7])
+def test_choices_of_any_form_do_not_cost_a_body_its_usage(choices: object) -> None:
+    assert read_body(DIALECT, {"id": "chatcmpl-Qx1", "choices": choices, "usage": USAGE}) == WHOLE
+
+
 def test_half_a_surrogate_pair_in_the_text_does_not_cost_the_usage() -> None:
     assert read_body(DIALECT, {"id": "chatcmpl-Qx1", "x": "\ud83d", "usage": USAGE}) == WHOLE
 
@@ -178,6 +183,26 @@ def test_more_cached_than_prompted_leaves_no_negative_input() -> None:
     usage = {"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}
     reading = read_body(DIALECT, {"usage": usage})
     assert reading.usage == Usage(cache_read_input_tokens=9, extra={"prompt_cached": 9})
+
+
+@pytest.mark.parametrize(("number", "used"), [(0, 0), (None, 0), (1, 1), (7, 7)])
+def test_kinds_that_were_not_used_are_left_out(number: int | None, used: int) -> None:
+    prompt = {"cached_tokens": number}
+    completion = {
+        "reasoning_tokens": number,
+        "accepted_prediction_tokens": number,
+        "rejected_prediction_tokens": number,
+    }
+    usage = {"prompt_tokens": 9, "prompt_tokens_details": prompt, "completion_tokens_details": completion}
+    kinds = (
+        "prompt_cached",
+        "completion_reasoning",
+        "completion_accepted_prediction",
+        "completion_rejected_prediction",
+    )
+    assert read_body(DIALECT, {"usage": usage}).usage == Usage(
+        input_tokens=9 - used, cache_read_input_tokens=used, extra=dict.fromkeys(kinds, used) if used else {}
+    )
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], "x", 7, {"prompt_tokens": None}, {"total_tokens": 3}])

@@ -97,6 +97,8 @@ def test_a_count_before_the_end_is_a_part() -> None:
     [
         ({"code": "rate_limit_exceeded", "message": "x", "param": None}, "rate_limit_exceeded"),
         ({"error": {"type": "too_many_requests", "code": "slow", "message": "x"}}, "too_many_requests"),
+        ({"code": "slow", "error": {"type": None, "code": 7}}, "slow"),
+        ({"code": "slow", "error": "x"}, "slow"),
         ({"code": None, "error": None}, "error"),
     ],
 )
@@ -135,6 +137,16 @@ def test_an_odd_number_counts_as_absent_and_spoils_no_other(odd: object) -> None
         cache_write_input_tokens=256,
         extra={"input_cached": 4096},
     )
+
+
+def test_kinds_that_were_not_used_are_left_out() -> None:
+    usage = {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 0,
+    }
+    assert read_body(DIALECT, response("completed", usage=usage)).usage == Usage(input_tokens=9)
 
 
 def test_usage_without_a_count_is_unknown() -> None:

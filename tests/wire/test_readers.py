@@ -110,7 +110,7 @@ def test_a_bomb_in_many_pieces_is_given_up() -> None:
 def test_a_body_over_the_limit_is_unknown() -> None:
     padding = b" " * (BODY_LIMIT - len(BODY))
     assert read(DIALECT, [BODY, padding], streaming=False) == WHOLE
-    assert read(DIALECT, [BODY, padding, b" "], streaming=False) == Reading()
+    assert read(DIALECT, [BODY, padding, b" ", BODY], streaming=False) == Reading()
     assert read(DIALECT, [padding, b" " * len(BODY), BODY], streaming=False) == Reading()
 
 

@@ -14,9 +14,12 @@ NEEDLE = b'"usage"'
 
 
 def scan(*pieces: bytes) -> list[Event]:
-    scanner = EventScanner((NEEDLE,))
-    found = [event for piece in pieces for event in scanner.feed(piece)]
-    return [*found, *scanner.finish()]
+    found: list[Event] = []
+    scanner = EventScanner((NEEDLE,), found.append)
+    for piece in pieces:
+        scanner.feed(piece)
+    scanner.finish()
+    return found
 
 
 def test_the_first_event_is_given_whatever_it_holds_and_later_ones_for_their_needle() -> None:
@@ -25,10 +28,14 @@ def test_the_first_event_is_given_whatever_it_holds_and_later_ones_for_their_nee
 
 
 def test_the_first_piece_is_looked_at_at_once_and_later_ones_by_the_batch() -> None:
-    scanner = EventScanner((NEEDLE,))
-    assert list(scanner.feed(b"data: first\n\n")) == [Event(b"", b"first")]
-    assert list(scanner.feed(b'data: {"usage":1}\n\n')) == []
-    assert list(scanner.feed(b": padding\n\n" * (BATCH // 11))) == [Event(b"", b'{"usage":1}')]
+    found: list[Event] = []
+    scanner = EventScanner((NEEDLE,), found.append)
+    scanner.feed(b"data: first\n\n")
+    assert found == [Event(b"", b"first")]
+    scanner.feed(b'data: {"usage":1}\n\n')
+    assert len(found) == 1
+    scanner.feed(b": padding\n\n" * (BATCH // 11))
+    assert found[1:] == [Event(b"", b'{"usage":1}')]
 
 
 def test_one_space_after_the_colon_is_the_grammars_and_the_rest_is_data() -> None:
@@ -108,9 +115,11 @@ def oversized(size: int) -> bytes:
 @pytest.mark.parametrize("piece", [1 << 16, (1 << 18) + 1, 1 << 24])
 def test_an_event_over_the_limit_is_skipped_and_counted_and_the_next_is_found(piece: int) -> None:
     stream = b"data: a\n\n" + oversized(LIMIT) + b'data: {"usage":1}\n\n' + oversized(LIMIT) + b'data: {"usage":2}\n\n'
-    scanner = EventScanner((NEEDLE,))
-    found = [event for part in cut(stream, range(piece, len(stream), piece)) for event in scanner.feed(part)]
-    found += scanner.finish()
+    found: list[Event] = []
+    scanner = EventScanner((NEEDLE,), found.append)
+    for part in cut(stream, range(piece, len(stream), piece)):
+        scanner.feed(part)
+    scanner.finish()
     assert [event.data for event in found] == [b"a", b'{"usage":1}', b'{"usage":2}']
     assert scanner.oversized == 2
 
@@ -120,7 +129,8 @@ def test_the_end_of_a_skipped_event_is_found_when_its_blank_line_is_cut_in_two(m
     rest_of_next = b"x" * 2 * BATCH
     for blank in (b"\n\n", b"\r\n\r\n", b"\r\r"):
         for place in range(len(blank) + 1):
-            scanner = EventScanner((NEEDLE,))
+            found: list[Event] = []
+            scanner = EventScanner((NEEDLE,), found.append)
             pieces = (
                 b"data: a\n\n",
                 b"data: " + b"x" * 6 * BATCH,
@@ -128,13 +138,14 @@ def test_the_end_of_a_skipped_event_is_found_when_its_blank_line_is_cut_in_two(m
                 blank[place:] + b'data: "usage"' + rest_of_next,
                 b"\n\n" + b": padding\n\n" * BATCH,
             )
-            found = [event.data for piece in pieces for event in scanner.feed(piece)]
-            assert found == [b"a", b'"usage"' + rest_of_next]
+            for piece in pieces:
+                scanner.feed(piece)
+            assert [event.data for event in found] == [b"a", b'"usage"' + rest_of_next]
             assert scanner.oversized == 1
 
 
 def test_memory_is_bounded_however_large_the_event() -> None:
-    scanner = EventScanner((NEEDLE,))
+    scanner = EventScanner((NEEDLE,), lambda _event: None)
     piece = b"x" * 10_000
     tracemalloc.start()
     try:
@@ -149,7 +160,7 @@ def test_memory_is_bounded_however_large_the_event() -> None:
 
 
 def test_empty_pieces_do_not_pile_up() -> None:
-    scanner = EventScanner((NEEDLE,))
+    scanner = EventScanner((NEEDLE,), lambda _event: None)
     for _ in range(10_000):
         scanner.feed(b"")
     assert len(scanner._pieces) < BATCH
@@ -165,7 +176,7 @@ def test_tiny_pieces_of_a_large_event_are_joined_in_linear_time(monkeypatch: pyt
         return look(self)
 
     monkeypatch.setattr(EventScanner, "_look", counted)
-    scanner = EventScanner((NEEDLE,))
+    scanner = EventScanner((NEEDLE,), lambda _event: None)
     for _ in range(1 << 16):
         scanner.feed(b"12345678")
     # Each look comes after as much as is held, up to a stride; a look for each batch would make 600 of them.

@@ -56,3 +56,33 @@ def objects_with(fields: Iterable[str]) -> st.SearchStrategy[dict[str, Any]]:
     inner = st.dictionaries(names, st.sampled_from(ODD), max_size=4)
     middle = st.dictionaries(names, st.sampled_from(ODD) | inner, max_size=4)
     return st.dictionaries(names, st.sampled_from(ODD) | middle, max_size=4)
+
+
+SPELLINGS = [
+    "-0",
+    "1.0",
+    "1e2",
+    "1e999",
+    "-1",
+    str(2**53),
+    str(2**53 + 1),
+    str(10**15),
+    "9" * 5000,
+    r'"\ud83d"',
+    "{",
+    "",
+]
+
+
+@st.composite
+def altered(draw: st.DrawFn, value: Any) -> str:
+    """The JSON of `value`, in which a few members are left out, doubled, or have something else in their place."""
+    if draw(st.integers(0, 19)) == 0:
+        return draw(st.sampled_from(ODD).map(json.dumps) | st.sampled_from(SPELLINGS))
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    times = st.sampled_from([1] * 18 + [0, 2])
+    members = [
+        f"{json.dumps(name)}:{draw(altered(member))}" for name, member in value.items() for _ in range(draw(times))
+    ]
+    return f"{{{','.join(members)}}}"

@@ -1,5 +1,7 @@
 """Limits, as the data plane meets them: two looks at the door, and the one decision that a call then holds."""
 
+from typing import Final
+
 from aibridge.domain.errors import CallError, Refused
 from aibridge.domain.priority import is_batch
 from aibridge.domain.usage import Usage
@@ -7,11 +9,15 @@ from aibridge.gateway.call import Call, Check, Clock, Handler, Layer
 from aibridge.gateway.reply import Reply
 from aibridge.limits.engine import Caller, Limits, Size
 from aibridge.overload.outcome import Outcome
+from aibridge.wire.dialect import View
 
 PRIORITY = b"x-ai-bridge-priority"
 """The header in which a trusted token says how much a call matters."""
 
-_NOTHING = Usage()
+_NOTHING: Final = Usage()
+_FAILURE: Final = Outcome.FAILURE
+_IGNORED: Final = Outcome.IGNORED
+_SUCCESS: Final = Outcome.SUCCESS
 _PASSES = 503
 """The status of refusals that are nobody's doing: a call that ends in one, and was not sent, counts for nothing."""
 
@@ -54,17 +60,17 @@ def admit(limits: Limits) -> Layer:
         async def admitted(call: Call, reply: Reply) -> None:
             if call.caller is None:
                 raise RuntimeError("a caller is admitted who was not paced")
-            call.size = _size(call)
+            call.size = None if call.view is None else _size(call, call.view)
             admission = await limits.admit(call.caller, call.size)
-            outcome, counted = Outcome.IGNORED, True
+            outcome, counted = _IGNORED, True
             try:
                 await handle(call, reply)
-                outcome = Outcome.SUCCESS
+                outcome = _SUCCESS
             except Refused as refusal:
                 counted = call.asked or refusal.status != _PASSES
                 raise
             except CallError:
-                outcome = Outcome.FAILURE
+                outcome = _FAILURE
                 raise
             finally:
                 limits.close(admission, call.usage or _NOTHING, outcome, counted=counted)
@@ -74,9 +80,6 @@ def admit(limits: Limits) -> Layer:
     return layer
 
 
-def _size(call: Call) -> Size | None:
-    """What a call may use at most, as far as its body tells; None before there is one."""
-    view = call.view
-    if view is None:
-        return None
+def _size(call: Call, view: View) -> Size:
+    """What a call may use at most, as far as its body tells."""
     return Size(model=view.model, body_bytes=len(call.content), max_output_tokens=view.max_output_tokens)

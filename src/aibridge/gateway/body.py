@@ -10,9 +10,10 @@ def body() -> Layer:
 
     def layer(handle: Handler) -> Handler:
         async def read(call: Call, reply: Reply) -> None:
-            call.content = await call.body.read()
-            head = call.head
-            if head.fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+            body, head = call.body, call.head
+            call.content = body.content() if body.complete else await body.read()
+            coding = head.fields.get(b"content-encoding")
+            if coding is not None and coding.strip().lower() != b"identity":
                 raise BadRequest(
                     "The request body is compressed; AI Bridge takes it uncompressed only.",
                     "Leave out the header content-encoding.",

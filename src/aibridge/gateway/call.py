@@ -25,7 +25,7 @@ class RequestBody(msgspec.Struct, eq=False):
     _before_reading: Callable[[], None] | None = None
     complete: bool = False
     received: int = 0
-    _parts: list[bytes] = []
+    parts: list[bytes] = []
     _error: CallError | None = None
     _reader: asyncio.Future[None] | None = None
 
@@ -43,7 +43,7 @@ class RequestBody(msgspec.Struct, eq=False):
                 )
             )
             return
-        self._parts.append(part)
+        self.parts.append(part)
 
     def finish(self) -> None:
         """All bytes are here."""
@@ -54,7 +54,7 @@ class RequestBody(msgspec.Struct, eq=False):
         """The bytes will not come, or are too many: whoever reads gets `error`."""
         if self._error is None and not self.complete:
             self._error = error
-            self._parts.clear()
+            self.parts.clear()
             self._wake()
 
     async def read(self) -> bytes:
@@ -68,11 +68,18 @@ class RequestBody(msgspec.Struct, eq=False):
                 self._before_reading()
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
+        return self.content()
+
+    def content(self) -> bytes:
+        """The body, if it is `complete`. It is given away: the second time there is nothing.
+
+        Raises:
+            CallError: as `read` does.
+        """
         if self._error is not None:
             raise self._error
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts.clear()
-        return body
+        parts, self.parts = self.parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

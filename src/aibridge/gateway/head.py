@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from aibridge.domain.actor import Actor
+from aibridge.domain.interception import Interception
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken
 from aibridge.gateway.headers import Fields, Headers
@@ -33,14 +34,6 @@ class Recognised(msgspec.Struct, frozen=True, gc=False):
     """Lines of a credential for the provider; None unless our token came beside one, in the header for that."""
 
 
-class Program(msgspec.Struct, frozen=True, gc=False):
-    """What calls, by its own word: the program, its User-Agent, and, where a header names it, its conversation."""
-
-    client: str
-    user_agent: str
-    session_id: str | None
-
-
 class Head(msgspec.Struct, kw_only=True, eq=False):
     """What the head of a request says. The last four fields are what layers keep here, each its own."""
 
@@ -58,7 +51,8 @@ class Head(msgspec.Struct, kw_only=True, eq=False):
     """Whether the client understands a chunked answer."""
     recognised: Recognised | None = None
     caller: Caller | None = None
-    program: Program | None = None
+    like: Interception | None = None
+    """What is recorded of a request with it, from which the next differs in little."""
     lines: tuple[Actor | None, bytes] | None = None
     """What its provider is sent of it, for an actor."""
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
-import msgspec
+from msgspec.structs import replace
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.client import client_of, session_of
@@ -13,7 +13,7 @@ from aibridge.domain.errors import CallError, LedgerUnavailable
 from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.domain.usage import UsageSource
 from aibridge.gateway.call import Call, Clock, Handler, Layer
-from aibridge.gateway.head import Head, Program
+from aibridge.gateway.head import Head
 from aibridge.gateway.reply import Reply
 from aibridge.limits.estimate import estimated
 from aibridge.telemetry import Telemetry
@@ -23,6 +23,16 @@ LONGEST_USER_AGENT = 256
 """Characters that are kept; it is the client's word, and it is stored."""
 
 _ERROR_STATUS = 400
+
+_Outcome = tuple[Status, str | None, int | None]
+"""How a call ended, as what error, and with which status of HTTP."""
+_COMPLETED: Final = Status.COMPLETED
+_FAILED: Final = Status.FAILED
+_BY_OUR_FAULT: Final[_Outcome] = (_FAILED, "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR.value)
+_INTERRUPTED: Final[_Outcome] = (Status.INTERRUPTED, "interrupted", HTTPStatus.SERVICE_UNAVAILABLE.value)
+_LEFT: Final[_Outcome] = (Status.CANCELLED, "client_gone", None)
+_PROVIDER: Final = UsageSource.PROVIDER
+_UNREAD: Final = Reading()
 
 
 class Journal(Protocol):
@@ -60,24 +70,23 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
             interception = _interception(call)
             journal.begin(interception)
             series = telemetry.began(interception)
-            status: Status = Status.FAILED
-            error: str | None = "internal_error"
-            http_status: int | None = 500
+            outcome = _BY_OUR_FAULT
             try:
                 await handle(call, reply)
-                status, error, http_status = _answered(reply)
+                outcome = _answered(reply)
             except CallError as failure:
-                error, http_status = failure.code, failure.status
+                outcome = _FAILED, failure.code, failure.status
                 raise
             except asyncio.CancelledError:
                 if call.stopping:
-                    status, error, http_status = Status.INTERRUPTED, "interrupted", HTTPStatus.SERVICE_UNAVAILABLE
+                    outcome = _INTERRUPTED
                 elif reply.reading is not None and reply.reading.whole:  # it left, but not before it had everything
-                    status, error, http_status = _answered(reply)
+                    outcome = _answered(reply)
                 else:
-                    status, error, http_status = Status.CANCELLED, "client_gone", None
+                    outcome = _LEFT
                 raise
             finally:
+                status, error, http_status = outcome
                 seconds = clock() - call.started
                 reading = _read(call, reply, status)
                 ending = Ending(
@@ -107,15 +116,13 @@ def _read(call: Call, reply: Reply, status: Status) -> Reading:
     Where limits weigh a call whose provider was at work and told nothing, or was cut off before it told all, an
     estimate stands in: else a client that does not ask for the numbers, or does not wait for them, would have no limit.
     """
-    reading = reply.reading or Reading()
-    if call.size is None or reading.source is UsageSource.PROVIDER or not _at_work(call, reply, status):
+    reading = reply.reading or _UNREAD
+    if call.size is None or reading.source is _PROVIDER or not _at_work(call, reply, status):
         return reading
     usage = estimated(call.size, reply.sent, streamed=reply.streaming)
     if reading.usage is not None:  # its input is the provider's count, its output what was counted when it began
-        usage = msgspec.structs.replace(
-            reading.usage, output_tokens=max(reading.usage.output_tokens, usage.output_tokens)
-        )
-    return msgspec.structs.replace(reading, usage=usage, source=UsageSource.ESTIMATED)
+        usage = replace(reading.usage, output_tokens=max(reading.usage.output_tokens, usage.output_tokens))
+    return replace(reading, usage=usage, source=UsageSource.ESTIMATED)
 
 
 def _at_work(call: Call, reply: Reply, status: Status) -> bool:
@@ -125,41 +132,42 @@ def _at_work(call: Call, reply: Reply, status: Status) -> bool:
     return reply.status < _ERROR_STATUS
 
 
-def _answered(reply: Reply) -> tuple[Status, str | None, int | None]:
+def _answered(reply: Reply) -> _Outcome:
     """How a call ended that was seen through: with success, an error status, or an error in the stream."""
     error = reply.reading.error if reply.reading is not None else None
     if error is None and reply.status is not None and reply.status >= _ERROR_STATUS:
         error = f"http_{reply.status}"
-    return (Status.COMPLETED if error is None else Status.FAILED), error, reply.status
+    return (_COMPLETED if error is None else _FAILED), error, reply.status
 
 
 def _interception(call: Call) -> Interception:
-    actor, view = call.actor, call.view
+    actor, view, head = call.actor, call.view, call.head
     assert isinstance(actor, Actor) and isinstance(view, View), "record stands behind identify and body"  # noqa: S101, PT018
-    head = call.head
-    program = head.program or _program(head)
+    like = head.like
+    if like is None or like.token_id != actor.token_id:
+        like = head.like = _first_of(head, actor)
+    began = replace(like, id=call.id, model=view.model, streaming=view.stream, started_at=call.started_at)
     hint = view.session_hint
+    return began if hint is None else replace(began, session_id=session_of(began.client, head.fields, hint))
+
+
+def _first_of(head: Head, actor: Actor) -> Interception:
+    """An interception as far as its head tells it."""
+    user_agent = head.fields.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
+    client = client_of(user_agent, head.fields)
     return Interception(
-        id=call.id,
+        id="",
         actor_id=actor.id,
         token_id=actor.token_id,
         provider=head.route.provider.name,
         route=head.route.path,
-        model=view.model,
-        streaming=view.stream,
-        client=program.client,
-        session_id=program.session_id if hint is None else session_of(program.client, head.fields, hint),
-        user_agent=program.user_agent,
-        started_at=call.started_at,
+        model="",
+        streaming=False,
+        client=client,
+        session_id=session_of(client, head.fields, None),
+        user_agent=user_agent,
+        started_at=0,
     )
-
-
-def _program(head: Head) -> Program:
-    """What calls, as its head has it; kept in the head."""
-    user_agent = head.fields.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
-    client = client_of(user_agent, head.fields)
-    program = head.program = Program(client, user_agent, session_of(client, head.fields, None))
-    return program
 
 
 def _instant(call: Call, monotonic: float | None) -> int | None:

@@ -4,6 +4,8 @@ from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
+import msgspec
+
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import UpstreamBroke
 from aibridge.domain.provider import Provider, ProviderKind
@@ -16,6 +18,7 @@ from aibridge.gateway.withheld import BETTERED, Withheld
 from aibridge.wire.dialect import UsageReader
 
 EVENT_STREAM = b"text/event-stream"
+_ERROR_STATUS = HTTPStatus.BAD_REQUEST.value
 BEARER_SINCE = b"2026-10-21"
 """The `anthropic-version` since which an API key is sent as a bearer token."""
 
@@ -47,7 +50,7 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
             reply.reading = exchange.reader.finish() if exchange.reader is not None else None
         if exchange.withheld is not None:
             raise exchange.withheld
-        if exchange.ended_without_an_end:
+        if exchange.unframed and exchange.ended_without_an_end:
             raise UpstreamBroke("The provider's stream ended before it was complete.")
         if reply.paused:
             await reply.drained()
@@ -55,53 +58,53 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
     return relayed
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """Takes an answer as it comes, gives it to the client first and to the reader of usage second."""
 
-    __slots__ = ("_call", "_reply", "_unframed", "reader", "withheld")
-
-    def __init__(self, call: Call, reply: Reply) -> None:
-        self._call = call
-        self._reply = reply
-        self._unframed = False
-        self.reader: UsageReader | None = None
-        self.withheld: Withheld | None = None
+    _call: Call
+    _reply: Reply
+    reader: UsageReader | None = None
+    withheld: Withheld | None = None
+    unframed: bool = False
+    """Whether it is a stream that only its connection's end can end."""
 
     @property
     def ended_without_an_end(self) -> bool:
-        """Whether a stream that only its connection's end could end did not say itself that it is complete."""
+        """Whether a stream that is `unframed` did not say itself that it is complete."""
         reading = self._reply.reading
-        return self._unframed and reading is not None and not reading.whole and reading.error is None
+        return self.unframed and reading is not None and not reading.whole and reading.error is None
 
-    def answered(self, status: int, headers: Headers, content_length: int | None) -> None:
+    def answered(self, status: int, headers: Headers, fields: Fields, content_length: int | None) -> None:
         """The head is here: prepare ours."""
         call, reply = self._call, self._reply
-        fields = dict(headers)
         streaming = fields.get(b"content-type", b"").startswith(EVENT_STREAM)
-        dialect = call.head.route.dialect
-        self.reader = dialect.reader(streaming=streaming, content_encoding=fields.get(b"content-encoding"))
-        head = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *to_client(headers, fields)]
-        if b"x-request-id" not in fields:
-            head.append(b"x-request-id: %b\r\n" % call.id.encode())
-        if streaming:
-            head.append(b"x-accel-buffering: no\r\n")  # asks an nginx in front of us not to hold events back
-        if status in BODILESS:
-            pass  # its head says so already (RFC 9110, 8.6)
-        elif content_length is not None:
-            head.append(b"content-length: %d\r\n" % content_length)
+        coding = fields.get(b"content-encoding")
+        self.reader = call.head.route.dialect.reader(streaming=streaming, content_encoding=coding)
+        chunked = False
+        if content_length is not None:  # where there can be no body, its head says so already (RFC 9110, 8.6)
+            framing = b"" if status in BODILESS else b"content-length: %d\r\n" % content_length
         elif reply.may_chunk:
-            head.append(b"transfer-encoding: chunked\r\n")
+            chunked, framing = True, b"transfer-encoding: chunked\r\n"
         else:
-            reply.keep_alive = False
-        head.append(b"\r\n" if reply.keep_alive else b"connection: close\r\n\r\n")
-        readable_stream = streaming and status < HTTPStatus.BAD_REQUEST and b"content-encoding" not in fields
-        self._unframed = readable_stream and content_length is None and b"transfer-encoding" not in fields
-        chunked = content_length is None and reply.may_chunk
+            reply.keep_alive, framing = False, b""
+        lines = to_client(headers, fields)
+        if b"x-request-id" not in fields:
+            lines.append(b"x-request-id: %b\r\n" % call.id.encode())
+        if streaming:
+            lines.append(b"x-accel-buffering: no\r\n")  # asks an nginx in front of us not to hold events back
+            unframed = content_length is None and b"transfer-encoding" not in fields
+            self.unframed = unframed and status < _ERROR_STATUS and coding is None
+        head = b"%b%b%b%b" % (
+            STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
+            b"".join(lines),
+            framing,
+            b"\r\n" if reply.keep_alive else b"connection: close\r\n\r\n",
+        )
         if call.withholds and status in BETTERED:
-            begin = partial(reply.begin, status, b"".join(head), chunked=chunked, streaming=streaming)
+            begin = partial(reply.begin, status, head, chunked=chunked, streaming=streaming)
             self.withheld = Withheld(status, fields.get(b"retry-after"), begin)
         else:
-            reply.begin(status, b"".join(head), chunked=chunked, streaming=streaming)
+            reply.begin(status, head, chunked=chunked, streaming=streaming)
 
     def received(self, part: bytes) -> None:
         """More of the body is here, and not the last of it."""

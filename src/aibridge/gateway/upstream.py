@@ -16,7 +16,7 @@ import httptools
 import msgspec
 
 from aibridge.domain.errors import UpstreamBroke, UpstreamFailed, UpstreamTimeout
-from aibridge.gateway.headers import Headers
+from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.watchdog import Watchdog
 
 MAXIMUM_HEAD = 64 * 1024
@@ -43,7 +43,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
 class Sink(Protocol):
     """Where an answer goes. Called from `data_received`: must neither block nor raise."""
 
-    def answered(self, status: int, headers: Headers, content_length: int | None) -> None:
+    def answered(self, status: int, headers: Headers, fields: Fields, content_length: int | None) -> None:
         """The head of the answer is here. `content_length` is None when the body's length is not known in advance."""
 
     def received(self, part: bytes) -> None:
@@ -202,19 +202,19 @@ class Connection(asyncio.Protocol):
             self._headers = []
             return
         headers = self._headers
-        length = None
-        chunked = False
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"transfer-encoding":
-                chunked = True
+        fields = dict(headers)
+        if status in BODILESS:
+            length: int | None = 0
+        elif b"transfer-encoding" in fields or b"content-length" not in fields:
+            length = None
+        else:
+            length = int(fields[b"content-length"])
         self._status = status
         self._watchdog.by(self._heard + self._deadlines.idle)
         self._keep_alive = self._parser.should_keep_alive()
-        self._until_close = length is None and not chunked and status not in BODILESS
+        self._until_close = length is None and b"transfer-encoding" not in fields
         if self._sink is not None:
-            self._sink.answered(status, headers, 0 if status in BODILESS else None if chunked else length)
+            self._sink.answered(status, headers, fields, length)
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body; a read may bring several."""
@@ -231,8 +231,9 @@ class Connection(asyncio.Protocol):
         self._sink = None
         self._served += 1
         sink.completed(parts[0] if len(parts) == 1 else b"".join(parts))
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
+        ended = self._ended
+        if ended is not None and not ended.done():
+            ended.set_result(None)
 
     def _break_off(self, *, unread: bool) -> None:
         if self._served and self._silent and unread:

@@ -5,6 +5,8 @@ cumulative usage, `message_stop` ends it; `ping` and `error` may come at any tim
 from or went into the prompt cache.
 """
 
+from typing import TypeAlias
+
 import msgspec
 
 from aibridge.domain.errors import CallError
@@ -12,19 +14,17 @@ from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import AnthropicFamily, anthropic_error, server_sent
 from aibridge.wire.lenient import (
-    Junk,
+    Count,
+    Identifier,
+    MaxTokens,
     ProviderError,
-    count,
-    decoded,
+    Text,
     decoder_of,
     error_type,
     identifier,
-    nonzero,
-    present,
-    written_count,
 )
-from aibridge.wire.readers import reader_of, source_of
-from aibridge.wire.request import Body, understood
+from aibridge.wire.readers import reader_of, source_of, whole_body
+from aibridge.wire.request import Body, peeker_of
 from aibridge.wire.sse import Event
 
 _NEEDLES = (b'"message_', b'"error"')
@@ -35,7 +35,7 @@ _LEGACY_SESSION = "_session_"
 
 class _Request(Body, frozen=True, gc=False):
     metadata: msgspec.Raw = msgspec.Raw()
-    max_tokens: msgspec.Raw = msgspec.Raw()
+    max_tokens: MaxTokens = None
 
 
 class _Metadata(msgspec.Struct, frozen=True, gc=False):
@@ -49,48 +49,51 @@ class _ClaudeCodeUser(msgspec.Struct, frozen=True, gc=False):
 
 
 class _CacheCreation(msgspec.Struct, frozen=True, gc=False):
-    ephemeral_5m_input_tokens: object = None
-    ephemeral_1h_input_tokens: object = None
+    ephemeral_5m_input_tokens: Count = None
+    ephemeral_1h_input_tokens: Count = None
 
 
 class _ServerToolUse(msgspec.Struct, frozen=True, gc=False):
-    web_search_requests: object = None
+    web_search_requests: Count = None
 
 
 class _Usage(msgspec.Struct, frozen=True, gc=False):
-    input_tokens: object = None
-    output_tokens: object = None
-    cache_creation_input_tokens: object = None
-    cache_read_input_tokens: object = None
-    cache_creation: _CacheCreation | Junk = None
-    server_tool_use: _ServerToolUse | Junk = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation: _CacheCreation | None = None
+    server_tool_use: _ServerToolUse | None = None
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
     """A message, or the body of an error."""
 
-    id: object = None
-    usage: _Usage | Junk = None
-    error: ProviderError | Junk = None
+    id: Identifier = None
+    usage: _Usage | None = None
+    error: ProviderError | None = None
 
 
 class _StreamEvent(msgspec.Struct, frozen=True, gc=False):
-    type: object = None
-    message: _Message | Junk = None
-    usage: _Usage | Junk = None
-    error: ProviderError | Junk = None
+    type: Text = None
+    message: _Message | None = None
+    usage: _Usage | None = None
+    error: ProviderError | None = None
 
 
-_request = msgspec.json.Decoder(_Request)
-_metadata = msgspec.json.Decoder(_Metadata)
-_claude_code_user = msgspec.json.Decoder(_ClaudeCodeUser)
+_request = peeker_of(_Request)
+_metadata = decoder_of(_Metadata)
+_claude_code_user = decoder_of(_ClaudeCodeUser)
 _message = decoder_of(_Message)
 _stream_event = decoder_of(_StreamEvent)
 
-_NO_MESSAGE = _Message()
-_NO_USAGE = _Usage()
 _NO_CACHE_CREATION = _CacheCreation()
 _NO_SERVER_TOOL_USE = _ServerToolUse()
+_NAMELESS = ProviderError()
+
+_Counts: TypeAlias = tuple[int | None, ...]
+"""The seven counts of `_counts_of`."""
+_NO_COUNTS: _Counts = (None,) * 7
 
 
 class _Tally:
@@ -99,44 +102,38 @@ class _Tally:
     def __init__(self) -> None:
         self._response_id: str | None = None
         self._error: str | None = None
-        self._counts: dict[str, int] = {}
+        self._counts = _NO_COUNTS
         self._final = False
         self._whole = False
 
     def see_event(self, event: Event) -> None:
-        told = decoded(_stream_event, event.data)
+        told = _stream_event(event.data)
         if told is None:
             return
         match told.type:
             case "message_start":
-                self._learn(present(told.message, _NO_MESSAGE))
+                if told.message is not None:
+                    self._learn(told.message)
             case "message_delta":
                 self._final = self._add(told.usage) or self._final
             case "message_stop":
                 self._whole = True
             case "error":
-                self._error = self._error or error_type(told.error or ProviderError())
-
-    def see_body(self, body: bytes | bytearray) -> None:
-        message = decoded(_message, body)
-        if message is not None:
-            self._whole = True
-            self._final = True
-            self._learn(message)
+                self._error = self._error or error_type(told.error or _NAMELESS)
 
     def _learn(self, message: _Message) -> None:
-        self._response_id = self._response_id or identifier(message.id)
+        self._response_id = self._response_id or message.id
         self._error = self._error or error_type(message.error)
         self._add(message.usage)
 
-    def _add(self, usage: _Usage | Junk) -> bool:
+    def _add(self, usage: _Usage | None) -> bool:
         """Take over the counts that are there: the latest of each kind is the whole of it so far."""
-        counts = _counts_of(present(usage, _NO_USAGE))
-        self._counts |= counts
-        return bool(counts)
+        counts = _counts_of(usage)
+        self._counts = tuple([old if new is None else new for old, new in zip(self._counts, counts, strict=True)])
+        return counts != _NO_COUNTS
 
     def reading(self) -> Reading:
-        usage = _usage_of(self._counts) if self._counts else None
+        usage = _usage_of(self._counts)
         return Reading(
             usage=usage,
             source=source_of(usage, final=self._final),
@@ -146,40 +143,62 @@ class _Tally:
         )
 
 
-def _counts_of(usage: _Usage) -> dict[str, int]:
-    cache_creation = present(usage.cache_creation, _NO_CACHE_CREATION)
-    server_tool_use = present(usage.server_tool_use, _NO_SERVER_TOOL_USE)
-    counts = {
-        "input": count(usage.input_tokens),
-        "output": count(usage.output_tokens),
-        "cache_read_input": count(usage.cache_read_input_tokens),
-        "cache_creation_input": count(usage.cache_creation_input_tokens),
-        "cache_ephemeral_5m_input": count(cache_creation.ephemeral_5m_input_tokens),
-        "cache_ephemeral_1h_input": count(cache_creation.ephemeral_1h_input_tokens),
-        "web_search_requests": count(server_tool_use.web_search_requests),
-    }
-    return {kind: number for kind, number in counts.items() if number is not None}
+def _read(body: bytes | bytearray) -> Reading:
+    message = _message(body)
+    if message is None:
+        return Reading()
+    return whole_body(message.id, error_type(message.error), _usage_of(_counts_of(message.usage)))
 
 
-def _usage_of(counts: dict[str, int]) -> Usage:
-    return Usage(
-        input_tokens=counts.get("input", 0),
-        output_tokens=counts.get("output", 0),
-        cache_read_input_tokens=counts.get("cache_read_input", 0),
-        cache_write_input_tokens=counts.get("cache_creation_input", 0),
-        extra=nonzero({kind: number for kind, number in counts.items() if kind not in {"input", "output"}}),
+def _counts_of(usage: _Usage | None) -> _Counts:
+    if usage is None:
+        return _NO_COUNTS
+    cache_creation = usage.cache_creation or _NO_CACHE_CREATION
+    server_tool_use = usage.server_tool_use or _NO_SERVER_TOOL_USE
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_input_tokens,
+        usage.cache_creation_input_tokens,
+        cache_creation.ephemeral_5m_input_tokens,
+        cache_creation.ephemeral_1h_input_tokens,
+        server_tool_use.web_search_requests,
     )
 
 
-def _session_hint(metadata: bytes) -> str | None:
+def _usage_of(counts: _Counts) -> Usage | None:
+    if counts == _NO_COUNTS:
+        return None
+    read, written, cache_read, cache_written, written_5m, written_1h, searches = counts
+    extra = {}
+    if cache_read:
+        extra["cache_read_input"] = cache_read
+    if cache_written:
+        extra["cache_creation_input"] = cache_written
+    if written_5m:
+        extra["cache_ephemeral_5m_input"] = written_5m
+    if written_1h:
+        extra["cache_ephemeral_1h_input"] = written_1h
+    if searches:
+        extra["web_search_requests"] = searches
+    return Usage(
+        input_tokens=read or 0,
+        output_tokens=written or 0,
+        cache_read_input_tokens=cache_read or 0,
+        cache_write_input_tokens=cache_written or 0,
+        extra=extra,
+    )
+
+
+def _session_hint(metadata: msgspec.Raw) -> str | None:
     """The session id in `metadata.user_id`: a member of a string of JSON, or the end of a name of the older form."""
     if not 0 < len(metadata) <= _LONGEST_METADATA:
         return None
-    known = decoded(_metadata, metadata)
+    known = _metadata(metadata)
     if known is None:
         return None
     if known.user_id.startswith("{"):
-        user = decoded(_claude_code_user, known.user_id.encode())
+        user = _claude_code_user(known.user_id.encode())
         session = user.session_id if user else ""
     else:
         session = known.user_id.rpartition(_LEGACY_SESSION)[2] if _LEGACY_SESSION in known.user_id else ""
@@ -190,16 +209,16 @@ class _AnthropicMessages(AnthropicFamily):
     name = "anthropic.messages"
 
     def peek(self, body: bytes) -> View:
-        request = understood(_request, body)
+        request = _request(body)
         return View(
             model=request.model,
             stream=request.stream is True,
-            session_hint=_session_hint(bytes(request.metadata)),
-            max_output_tokens=written_count(request.max_tokens),
+            session_hint=_session_hint(request.metadata),
+            max_output_tokens=request.max_tokens,
         )
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
-        return reader_of(_Tally(), _NEEDLES, streaming=streaming, content_encoding=content_encoding)
+        return reader_of(_read, _Tally, _NEEDLES, streaming=streaming, content_encoding=content_encoding)
 
     def render_event(self, error: CallError, request_id: str) -> bytes:
         # An event left open becomes a ping, which every client ignores: its half of JSON would hide the error.

@@ -1,15 +1,19 @@
 """Reading JSON that is not ours: strict where it must be, and never stricter than those it is meant for.
 
-Decoders decode only the fields their struct names. For a provider's answers leaves are `object`, so that one odd value
-does not cost the others, and what cannot be understood counts as absent.
+Decoders decode only the fields their struct names. Each has the type that the vendor's reference gives it; a value of
+another type counts as absent, and does not cost its neighbours.
 """
 
 import re
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+Json: TypeAlias = bytes | bytearray | msgspec.Raw
 
 Junk = int | float | str | bool | list[msgspec.Raw] | None
 """What may stand where an object is expected."""
@@ -28,20 +32,61 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _LONGEST_DECODED_TWICE = 4 * 1024 * 1024
 """Bytes of JSON that get a second chance; replacing in more would hold up all other calls."""
 
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)] | None
+"""A number of tokens in an answer. JSON's true is not 1, and 1.0 is none."""
+
+MaxTokens: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10**_LONGEST_COUNT - 1)] | None
+"""The most tokens a caller wants."""
+
+Identifier: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_IDENTIFIER)] | None
+"""A provider's name for something; an empty or overlong one is none."""
+
+Text: TypeAlias = str | None
+
 
 class ProviderError(msgspec.Struct, frozen=True, gc=False):
     """The `error` object of either vendor family; `type` and `code` are what programs may rely on."""
 
-    type: object = None
-    code: object = None
+    type: Text = None
+    code: Text = None
 
 
-def decoder_of(type_: type[T]) -> msgspec.json.Decoder[T]:
-    """A decoder whose untyped floats become None, so that `1e999` or `1.5` cannot spoil their neighbours."""
-    return msgspec.json.Decoder(type_, float_hook=lambda _text: None)
+def decoder_of(type_: type[S]) -> Callable[[Json], S | None]:
+    """Make a decoder. It gives None for what is no JSON object, or lacks what has no default; it never raises.
+
+    Nearly all JSON is of its type altogether, which decoding checks in passing. All else is decoded once more by
+    `lenient_decoder_of`, which would give the same for the former, at four times the cost.
+    """
+    decode_typed = msgspec.json.Decoder(type_).decode
+    decode_leniently = lenient_decoder_of(type_)
+
+    def decoded(data: Json) -> S | None:
+        try:
+            return decode_typed(data)
+        except _UNDECODABLE:
+            return decode_leniently(data)
+
+    return decoded
 
 
-def decode(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T:
+def lenient_decoder_of(type_: type[S]) -> Callable[[Json], S | None]:
+    """Make a decoder as `decoder_of` does, but one that takes values of any type first and then judges each alone."""
+    relaxed, judged = _relaxed(type_)
+    # An untyped float becomes None, so that `1e999` cannot spoil its neighbours.
+    decoder = msgspec.json.Decoder(relaxed, float_hook=lambda _text: None)
+
+    def decoded(data: Json) -> S | None:
+        try:
+            return judged(decode(decoder, data))
+        except _UNDECODABLE:
+            return None
+
+    return decoded
+
+
+def decode(decoder: msgspec.json.Decoder[T], data: Json) -> T:
     r"""Decode, half a surrogate pair (`\ud83d` alone) anywhere notwithstanding.
 
     The grammar allows it (RFC 8259, section 8.2) and a JavaScript client that cuts a string in the middle of an emoji
@@ -62,52 +107,74 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T:
     return decoder.decode(_SURROGATE.sub(rb"\\ufffd", data))
 
 
-def decoded(decoder: msgspec.json.Decoder[T], data: bytes | bytearray) -> T | None:
-    """Decode, or give None where `decode` would raise."""
-    try:
-        return decode(decoder, data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+def error_type(error: ProviderError | None) -> str | None:
+    """What kind of error the provider reports: its type, else its code, else only that it is one; None for none."""
+    if error is None:
         return None
+    return (error.type or error.code or "error")[:_LONGEST_ERROR_TYPE]
 
 
-def present(value: T | Junk, absent: T) -> T:
-    """The nested object, or `absent` when something else stands in its place."""
-    return value if isinstance(value, type(absent)) else absent
+def identifier(value: object) -> Identifier:
+    """A name, or None for what is none."""
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_IDENTIFIER else None
 
 
-def count(value: object) -> int | None:
-    """A number of tokens, or None when it is no whole number within [0, 2**53]. JSON's true is not 1."""
+def _count(value: object) -> Count:
     return value if type(value) is int and 0 <= value <= LARGEST_COUNT else None
 
 
-def written_count(value: msgspec.Raw) -> int | None:
-    """A number of at least one, as it is written in JSON that was not decoded; None for anything else, and for none.
-
-    Not decoded, because callers may put megabytes in its place.
-    """
+def _max_tokens(value: msgspec.Raw) -> MaxTokens:
     digits = bytes(value) if len(value) <= _LONGEST_COUNT else b""
     return int(digits) or None if digits.isdigit() else None
 
 
-def nonzero(kinds: dict[str, int | None]) -> dict[str, int]:
-    """The kinds of tokens that were used at all."""
-    return {kind: number for kind, number in kinds.items() if number}
+def _text(value: object) -> Text:
+    return value if isinstance(value, str) else None
 
 
-def identifier(value: object) -> str | None:
-    """A provider's name for something; an empty or overlong one is none."""
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_IDENTIFIER else None
+class _Rule(NamedTuple):
+    """What is taken for a field at first, and what is made of it then."""
+
+    type: object
+    default: object
+    judge: Callable[[Any], object]
 
 
-def error_type(error: ProviderError | Junk) -> str | None:
-    """What kind of error the provider reports: its type, else its code, else only that it is one; None for none."""
-    if error is None:
-        return None
-    error = present(error, _NAMELESS)
-    for name in (error.type, error.code):
-        if isinstance(name, str) and name:
-            return name[:_LONGEST_ERROR_TYPE]
-    return "error"
+_RULES = {
+    Count: _Rule(object, None, _count),
+    Identifier: _Rule(object, None, identifier),
+    Text: _Rule(object, None, _text),
+    # Taken undecoded, because callers may put megabytes in its place.
+    MaxTokens: _Rule(msgspec.Raw, msgspec.Raw(), _max_tokens),
+}
 
 
-_NAMELESS = ProviderError()
+def _rule_of(field: msgspec.structs.FieldInfo) -> _Rule:
+    """Choose the rule for a field: its type's, or that of an object; a field of any other type has to be as it says."""
+    for type_ in get_args(field.type):
+        if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+            return _rule_of_object(type_)
+    return _RULES.get(field.type) or _Rule(field.type, msgspec.field(default=field.default), lambda value: value)
+
+
+def _rule_of_object(type_: type[msgspec.Struct]) -> _Rule:
+    """Null is no object, and anything else in its place one without members."""
+    relaxed, judged = _relaxed(type_)
+
+    def judge(value: object) -> object:
+        if value is None:
+            return None
+        return judged(value) if isinstance(value, relaxed) else type_()
+
+    return _Rule(relaxed | Junk, None, judge)
+
+
+def _relaxed(type_: type[S]) -> tuple[type[msgspec.Struct], Callable[[Any], S]]:
+    """Make a struct of the same fields that takes any value for them, and what judges one of it."""
+    rules = {field.name: _rule_of(field) for field in msgspec.structs.fields(type_)}
+    relaxed = msgspec.defstruct(type_.__name__, [(name, rule.type, rule.default) for name, rule in rules.items()])
+
+    def judged(values: object) -> S:
+        return type_(**{name: rule.judge(getattr(values, name)) for name, rule in rules.items()})
+
+    return relaxed, judged

@@ -12,63 +12,60 @@ from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import OpenAIFamily, openai_error, server_sent
 from aibridge.wire.lenient import (
+    Count,
+    Identifier,
     Junk,
+    MaxTokens,
     ProviderError,
-    count,
-    decoded,
     decoder_of,
     error_type,
-    identifier,
-    nonzero,
-    present,
-    written_count,
 )
-from aibridge.wire.readers import reader_of, source_of
-from aibridge.wire.request import Body, understood
+from aibridge.wire.readers import reader_of, source_of, whole_body
+from aibridge.wire.request import Body, peeker_of
 from aibridge.wire.sse import Event
 
 _NEEDLES = (b'_tokens"', b'"error"', b"[DONE]")
 
 
 class _Request(Body, frozen=True, gc=False):
-    max_completion_tokens: msgspec.Raw = msgspec.Raw()
-    max_tokens: msgspec.Raw = msgspec.Raw()
+    max_completion_tokens: MaxTokens = None
+    max_tokens: MaxTokens = None
     """Its older name, which other providers know only."""
 
 
 class _PromptDetails(msgspec.Struct, frozen=True, gc=False):
-    cached_tokens: object = None
-    cache_write_tokens: object = None
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
 
 
 class _CompletionDetails(msgspec.Struct, frozen=True, gc=False):
-    reasoning_tokens: object = None
-    accepted_prediction_tokens: object = None
-    rejected_prediction_tokens: object = None
+    reasoning_tokens: Count = None
+    accepted_prediction_tokens: Count = None
+    rejected_prediction_tokens: Count = None
 
 
 class _Usage(msgspec.Struct, frozen=True, gc=False):
-    prompt_tokens: object = None
-    completion_tokens: object = None
-    prompt_tokens_details: _PromptDetails | Junk = None
-    completion_tokens_details: _CompletionDetails | Junk = None
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
 
 
 class _Completion(msgspec.Struct, frozen=True, gc=False):
-    """A chunk of a stream, or a whole body: the fields have the same names."""
+    id: Identifier = None
+    usage: _Usage | None = None
+    error: ProviderError | None = None
 
-    id: object = None
+
+class _Chunk(_Completion, frozen=True, gc=False):
     choices: list[msgspec.Raw] | Junk = None
-    usage: _Usage | Junk = None
-    error: ProviderError | Junk = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = peeker_of(_Request)
 _completion = decoder_of(_Completion)
+_chunk = decoder_of(_Chunk)
 
-_NO_USAGE = _Usage()
 _NO_PROMPT_DETAILS = _PromptDetails()
-_NO_COMPLETION_DETAILS = _CompletionDetails()
 
 
 class _Tally:
@@ -85,22 +82,15 @@ class _Tally:
         if event.data.startswith(b"[DONE]"):
             self._whole = True
             return
-        self._learn(event.data)
-
-    def see_body(self, body: bytes | bytearray) -> None:
-        self._whole = self._learn(body)
-
-    def _learn(self, data: bytes | bytearray) -> bool:
-        completion = decoded(_completion, data)
-        if completion is None:
-            return False
-        self._response_id = self._response_id or identifier(completion.id)
-        self._error = self._error or error_type(completion.error)
-        usage = _usage_of(present(completion.usage, _NO_USAGE))
+        chunk = _chunk(event.data)
+        if chunk is None:
+            return
+        self._response_id = self._response_id or chunk.id
+        self._error = self._error or error_type(chunk.error)
+        usage = _usage_of(chunk.usage)
         if usage is not None:
             self._usage = usage
-            self._final = not completion.choices
-        return True
+            self._final = not chunk.choices
 
     def reading(self) -> Reading:
         return Reading(
@@ -112,43 +102,56 @@ class _Tally:
         )
 
 
-def _usage_of(usage: _Usage) -> Usage | None:
-    prompt, completion = count(usage.prompt_tokens), count(usage.completion_tokens)
-    if prompt is None and completion is None:
+def _read(body: bytes | bytearray) -> Reading:
+    completion = _completion(body)
+    if completion is None:
+        return Reading()
+    return whole_body(completion.id, error_type(completion.error), _usage_of(completion.usage))
+
+
+def _usage_of(usage: _Usage | None) -> Usage | None:
+    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
         return None
-    prompt_details = present(usage.prompt_tokens_details, _NO_PROMPT_DETAILS)
-    completion_details = present(usage.completion_tokens_details, _NO_COMPLETION_DETAILS)
-    cached = count(prompt_details.cached_tokens) or 0
-    written = count(prompt_details.cache_write_tokens) or 0
+    prompt_details = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    cached = prompt_details.cached_tokens or 0
+    written = prompt_details.cache_write_tokens or 0
     return Usage(
-        input_tokens=max(0, (prompt or 0) - cached - written),
-        output_tokens=completion or 0,
+        input_tokens=max(0, (usage.prompt_tokens or 0) - cached - written),
+        output_tokens=usage.completion_tokens or 0,
         cache_read_input_tokens=cached,
         cache_write_input_tokens=written,
-        extra=nonzero(
-            {
-                "prompt_cached": cached,
-                "completion_reasoning": count(completion_details.reasoning_tokens),
-                "completion_accepted_prediction": count(completion_details.accepted_prediction_tokens),
-                "completion_rejected_prediction": count(completion_details.rejected_prediction_tokens),
-            }
-        ),
+        extra=_extra_of(cached, usage.completion_tokens_details),
     )
+
+
+def _extra_of(cached: int, completion: _CompletionDetails | None) -> dict[str, int]:
+    # Statement by statement: a comprehension over the kinds costs four times as much, a third of a microsecond.
+    extra = {}
+    if cached:
+        extra["prompt_cached"] = cached
+    if completion is not None:
+        if completion.reasoning_tokens:
+            extra["completion_reasoning"] = completion.reasoning_tokens
+        if completion.accepted_prediction_tokens:
+            extra["completion_accepted_prediction"] = completion.accepted_prediction_tokens
+        if completion.rejected_prediction_tokens:
+            extra["completion_rejected_prediction"] = completion.rejected_prediction_tokens
+    return extra
 
 
 class _OpenAIChat(OpenAIFamily):
     name = "openai.chat"
 
     def peek(self, body: bytes) -> View:
-        request = understood(_request, body)
+        request = _request(body)
         return View(
             model=request.model,
             stream=request.stream is True,
-            max_output_tokens=written_count(request.max_completion_tokens) or written_count(request.max_tokens),
+            max_output_tokens=request.max_completion_tokens or request.max_tokens,
         )
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
-        return reader_of(_Tally(), _NEEDLES, streaming=streaming, content_encoding=content_encoding)
+        return reader_of(_read, _Tally, _NEEDLES, streaming=streaming, content_encoding=content_encoding)
 
     def render_event(self, error: CallError, request_id: str) -> bytes:
         # No `[DONE]` after it: that would call the stream complete.

@@ -12,69 +12,64 @@ from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import OpenAIFamily, openai_error, server_sent
 from aibridge.wire.lenient import (
-    Junk,
+    Count,
+    Identifier,
+    MaxTokens,
     ProviderError,
-    count,
-    decoded,
+    Text,
     decoder_of,
     error_type,
-    identifier,
-    nonzero,
-    present,
-    written_count,
 )
-from aibridge.wire.readers import reader_of, source_of
-from aibridge.wire.request import Body, understood
+from aibridge.wire.readers import reader_of, source_of, whole_body
+from aibridge.wire.request import Body, peeker_of
 from aibridge.wire.sse import Event
 
 _NEEDLES = (b'"response"', b'"error"')
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-"""A tuple, since what is looked for in it may be anything, unhashable too."""
+_TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 
 class _Request(Body, frozen=True, gc=False):
     background: bool | None = None
-    max_output_tokens: msgspec.Raw = msgspec.Raw()
+    max_output_tokens: MaxTokens = None
 
 
 class _InputDetails(msgspec.Struct, frozen=True, gc=False):
-    cached_tokens: object = None
-    cache_write_tokens: object = None
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
 
 
 class _OutputDetails(msgspec.Struct, frozen=True, gc=False):
-    reasoning_tokens: object = None
+    reasoning_tokens: Count = None
 
 
 class _Usage(msgspec.Struct, frozen=True, gc=False):
-    input_tokens: object = None
-    output_tokens: object = None
-    total_tokens: object = None
-    input_tokens_details: _InputDetails | Junk = None
-    output_tokens_details: _OutputDetails | Junk = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+    total_tokens: Count = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
 
 
 class _Response(msgspec.Struct, frozen=True, gc=False):
-    id: object = None
-    usage: _Usage | Junk = None
-    error: ProviderError | Junk = None
+    id: Identifier = None
+    usage: _Usage | None = None
+    error: ProviderError | None = None
 
 
 class _StreamEvent(msgspec.Struct, frozen=True, gc=False):
-    type: object = None
-    response: _Response | Junk = None
-    error: ProviderError | Junk = None
-    code: object = None
+    type: Text = None
+    response: _Response | None = None
+    error: ProviderError | None = None
+    code: Text = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = peeker_of(_Request)
 _response = decoder_of(_Response)
 _stream_event = decoder_of(_StreamEvent)
 
-_NO_RESPONSE = _Response()
-_NO_USAGE = _Usage()
 _NO_INPUT_DETAILS = _InputDetails()
 _NO_OUTPUT_DETAILS = _OutputDetails()
+_NAMELESS = ProviderError()
 
 
 class _Tally:
@@ -87,26 +82,22 @@ class _Tally:
         self._whole = False
 
     def see_event(self, event: Event) -> None:
-        told = decoded(_stream_event, event.data)
+        told = _stream_event(event.data)
         if told is None:
             return
-        self._learn(present(told.response, _NO_RESPONSE))
+        if told.response is not None:
+            self._learn(told.response)
         if told.type == "error":
             # The reference has the error's fields flat, the service nests them; either may come.
-            self._error = self._error or error_type(told.error or ProviderError(code=told.code))
+            nested = told.error or _NAMELESS
+            self._error = self._error or error_type(ProviderError(nested.type, nested.code or told.code))
         elif told.type in _TERMINAL:
             self._whole = True
 
-    def see_body(self, body: bytes | bytearray) -> None:
-        response = decoded(_response, body)
-        if response is not None:
-            self._whole = True
-            self._learn(response)
-
     def _learn(self, response: _Response) -> None:
-        self._response_id = self._response_id or identifier(response.id)
+        self._response_id = self._response_id or response.id
         self._error = self._error or error_type(response.error)
-        self._usage = _usage_of(present(response.usage, _NO_USAGE)) or self._usage
+        self._usage = _usage_of(response.usage) or self._usage
 
     def reading(self) -> Reading:
         return Reading(
@@ -118,43 +109,54 @@ class _Tally:
         )
 
 
-def _usage_of(usage: _Usage) -> Usage | None:
-    read, written = count(usage.input_tokens), count(usage.output_tokens)
-    if read is None and written is None:
+def _read(body: bytes | bytearray) -> Reading:
+    response = _response(body)
+    if response is None:
+        return Reading()
+    return whole_body(response.id, error_type(response.error), _usage_of(response.usage))
+
+
+def _usage_of(usage: _Usage | None) -> Usage | None:
+    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
-    input_details = present(usage.input_tokens_details, _NO_INPUT_DETAILS)
-    output_details = present(usage.output_tokens_details, _NO_OUTPUT_DETAILS)
-    cached = count(input_details.cached_tokens) or 0
-    cache_written = count(input_details.cache_write_tokens) or 0
+    input_details = usage.input_tokens_details or _NO_INPUT_DETAILS
+    output_details = usage.output_tokens_details or _NO_OUTPUT_DETAILS
+    cached = input_details.cached_tokens or 0
+    cache_written = input_details.cache_write_tokens or 0
     return Usage(
-        input_tokens=max(0, (read or 0) - cached - cache_written),
-        output_tokens=written or 0,
+        input_tokens=max(0, (usage.input_tokens or 0) - cached - cache_written),
+        output_tokens=usage.output_tokens or 0,
         cache_read_input_tokens=cached,
         cache_write_input_tokens=cache_written,
-        extra=nonzero(
-            {
-                "input_cached": cached,
-                "output_reasoning": count(output_details.reasoning_tokens),
-                "total_tokens": count(usage.total_tokens),
-            }
-        ),
+        extra=_extra_of(cached, output_details.reasoning_tokens, usage.total_tokens),
     )
+
+
+def _extra_of(cached: int, reasoning: int | None, total: int | None) -> dict[str, int]:
+    extra = {}
+    if cached:
+        extra["input_cached"] = cached
+    if reasoning:
+        extra["output_reasoning"] = reasoning
+    if total:
+        extra["total_tokens"] = total
+    return extra
 
 
 class _OpenAIResponses(OpenAIFamily):
     name = "openai.responses"
 
     def peek(self, body: bytes) -> View:
-        request = understood(_request, body)
+        request = _request(body)
         return View(
             model=request.model,
             stream=request.stream is True,
             background=request.background is True,
-            max_output_tokens=written_count(request.max_output_tokens),
+            max_output_tokens=request.max_output_tokens,
         )
 
     def reader(self, *, streaming: bool, content_encoding: bytes | None) -> UsageReader:
-        return reader_of(_Tally(), _NEEDLES, streaming=streaming, content_encoding=content_encoding)
+        return reader_of(_read, _Tally, _NEEDLES, streaming=streaming, content_encoding=content_encoding)
 
     def render_event(self, error: CallError, request_id: str) -> bytes:
         # Flat as the reference has it, nested as the service sends it: OpenAI's SDKs raise only on the nested form.

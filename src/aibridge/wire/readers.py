@@ -1,6 +1,7 @@
-"""Readers of answers: streamed, in one body, compressed. What the bytes mean is a `Tally`'s business."""
+"""Readers of answers: streamed, in one body, compressed. What the bytes mean is each protocol's business."""
 
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 from aibridge.domain.usage import Usage, UsageSource
@@ -22,27 +23,33 @@ _DEFLATED = (b"gzip", b"x-gzip", b"deflate")
 
 
 class Tally(Protocol):
-    """Knows one protocol's answers and adds up what they say."""
+    """Knows one protocol's streams and adds up what they say."""
 
     def see_event(self, event: Event) -> None:
         """Take one event of a stream into account."""
-
-    def see_body(self, body: bytes | bytearray) -> None:
-        """Take a whole body into account."""
 
     def reading(self) -> Reading:
         """Say what is known so far."""
 
 
+ReadBody = Callable[[bytes | bytearray], Reading]
+"""Says what a whole body says."""
+
+
 def reader_of(
-    tally: Tally, needles: tuple[bytes, ...], *, streaming: bool, content_encoding: bytes | None
+    read: ReadBody,
+    tally: Callable[[], Tally],
+    needles: tuple[bytes, ...],
+    *,
+    streaming: bool,
+    content_encoding: bytes | None,
 ) -> UsageReader:
     """Choose the reader for one answer. `content_encoding` is the header's value; needles are of events that count."""
     encoding = content_encoding.strip().lower() if content_encoding else b""
     if encoding in _PLAIN:
-        return StreamReader(tally, needles) if streaming else BodyReader(tally)
+        return StreamReader(tally(), needles) if streaming else BodyReader(read)
     if encoding in _DEFLATED:
-        return InflatingReader(StreamReader(tally, needles) if streaming else BodyReader(tally))
+        return InflatingReader(StreamReader(tally(), needles) if streaming else BodyReader(read))
     return UnreadableReader()
 
 
@@ -53,50 +60,56 @@ def source_of(usage: Usage | None, *, final: bool) -> UsageSource:
     return UsageSource.PROVIDER if final else UsageSource.PARTIAL
 
 
+def whole_body(response_id: str | None, error: str | None, usage: Usage | None) -> Reading:
+    """Say what was learned from a body that could be decoded; a count in it is the last."""
+    source = UsageSource.UNKNOWN if usage is None else UsageSource.PROVIDER
+    return Reading(usage=usage, source=source, response_id=response_id, error=error, whole=True)
+
+
 class StreamReader:
     """Reads an event stream."""
 
-    __slots__ = ("_scanner", "_tally")
+    __slots__ = ("_scanner", "_tally", "feed")
 
     def __init__(self, tally: Tally, needles: tuple[bytes, ...]) -> None:
         self._tally = tally
-        self._scanner = EventScanner(needles)
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the stream."""
-        for event in self._scanner.feed(chunk):
-            self._tally.see_event(event)
+        self._scanner = EventScanner(needles, tally.see_event)
+        # Not a method around it: it is called for every piece.
+        self.feed = self._scanner.feed
 
     def finish(self) -> Reading:
         """Say what was learned."""
-        for event in self._scanner.finish():
-            self._tally.see_event(event)
+        self._scanner.finish()
         return self._tally.reading()
 
 
 class BodyReader:
     """Reads an answer that is one JSON body: collects it, and decodes at the end the few fields that count."""
 
-    __slots__ = ("_body", "_tally", "_too_large")
+    __slots__ = ("_body", "_read")
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self._body = bytearray()
-        self._too_large = False
+    def __init__(self, read: ReadBody) -> None:
+        self._read = read
+        # Most bodies come in one piece, which is kept as it is; None is one that was too large.
+        self._body: bytes | bytearray | None = b""
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
-        if len(self._body) + len(chunk) > BODY_LIMIT:
-            self._body.clear()
-            self._too_large = True
-        if not self._too_large:
-            self._body += chunk
+        body = self._body
+        if body is None:
+            return
+        if len(body) + len(chunk) > BODY_LIMIT:
+            self._body = None
+        elif not body:
+            self._body = chunk
+        elif isinstance(body, bytes):
+            self._body = bytearray().join((body, chunk))
+        else:
+            body += chunk
 
     def finish(self) -> Reading:
         """Say what was learned."""
-        if not self._too_large:
-            self._tally.see_body(self._body)
-        return self._tally.reading()
+        return Reading() if self._body is None else self._read(self._body)
 
 
 class InflatingReader:

@@ -4,12 +4,13 @@ Decoded is only what is asked for; the rest is skipped, whatever it is, and left
 repeated key the last one counts, as in Python's, Go's and JavaScript's readers.
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
 from aibridge.domain.errors import BadRequest
-from aibridge.wire.lenient import decode
+from aibridge.wire.lenient import decode, decoder_of
 
 LONGEST_MODEL = 256
 
@@ -51,22 +52,25 @@ _KIND_BY_FIRST_BYTE = {
 }
 
 
-def understood(decoder: msgspec.json.Decoder[B], body: bytes) -> B:
-    """Decode the fields of a request body that the gateway needs.
+def peeker_of(type_: type[B]) -> Callable[[bytes], B]:
+    """Make what decodes the fields of a request body that the gateway needs.
 
-    Raises:
-        BadRequest: the body is no JSON object, or a field is missing, of the wrong type or out of bounds.
+    It raises BadRequest when the body is no JSON object, or a field is missing, of the wrong type or out of bounds.
     """
-    try:
-        request = decode(decoder, body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _explained(body, decoder.type.__struct_fields__) from None
-    model = request.model
-    if not 0 < len(model) <= LONGEST_MODEL:
-        raise _not_allowed("model", f"one of {len(model)} characters")
-    if not model.isprintable():
-        raise _not_allowed("model", "one with control characters")
-    return request
+    decoded = decoder_of(type_)
+
+    def understood(body: bytes) -> B:
+        request = decoded(body)
+        if request is None:
+            raise _explained(body, type_.__struct_fields__)
+        model = request.model
+        if not 0 < len(model) <= LONGEST_MODEL:
+            raise _not_allowed("model", f"one of {len(model)} characters")
+        if not model.isprintable():
+            raise _not_allowed("model", "one with control characters")
+        return request
+
+    return understood
 
 
 def _explained(body: bytes, fields: tuple[str, ...]) -> BadRequest:
