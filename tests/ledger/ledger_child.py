@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from ledger_samples import NOW, SqliteSink, ending, interception
+from ledger_samples import NOW, SqliteSink, begin, end
 
 from aibridge.ledger import shipper
 from aibridge.ledger.journal import Journal
@@ -34,13 +34,13 @@ def main(directory: Path, prefix: str, database: Path | None) -> None:
     say("ready")
     for count in itertools.count():
         name = f"{prefix}-{count}"
-        ledger.begin(interception(name))
+        begin(ledger, name)
         if count % 10 == 0:
             continue  # ends much later, or never
         late = count - 101
-        for over in (name, f"{prefix}-{late}") if late >= 0 and late % 20 == 0 else (name,):
-            if ledger.end(ending(over)):
-                say(over)
+        over = (name, f"{prefix}-{late}") if late >= 0 and late % 20 == 0 else (name,)
+        if end(ledger, *over):
+            say("\n".join(over))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from ledger_samples import NOW, ending, interception
+from ledger_samples import NOW, begin, end
 
 from aibridge.ledger import commit
 from aibridge.ledger.commit import GroupCommit
@@ -41,7 +41,7 @@ def test_a_record_is_put_on_the_disk_without_being_asked_for(tmp_path: Path, des
     disk = SlowDisk()
     disk.released.set()
     group = GroupCommit(tmp_path, descriptor, Disk(fdatasync=disk.fdatasync))
-    group.wrote([b"a"])
+    group.wrote(b"a", 1)
     assert disk.asked.wait(PATIENCE)
     group.close()
     assert group.held == 0
@@ -54,10 +54,10 @@ def test_the_hundredth_record_does_not_wait_for_the_interval(
     disk = SlowDisk()
     disk.released.set()
     group = GroupCommit(tmp_path, descriptor, Disk(fdatasync=disk.fdatasync))
-    for _ in range(99):
-        group.wrote([b"a"])
+    for records in (1, 32, 32, 34):
+        group.wrote(b"a", records)
     assert not disk.asked.wait(0.01)
-    group.wrote([b"a"])
+    group.wrote(b"a", 1)
     assert disk.asked.wait(PATIENCE)
     group.close()
 
@@ -68,11 +68,11 @@ def test_the_writer_never_waits_for_the_disk_and_many_records_share_one_fdatasyn
     ledger = Journal.open(tmp_path, now=NOW, disk=Disk(fdatasync=disk.fdatasync))
     disk.released.clear()
     disk.asked.clear()
-    ledger.begin(interception("first"))
+    begin(ledger, "first")
     assert disk.asked.wait(PATIENCE)
     calls = disk.calls
     for count in range(500):
-        assert ledger.end(ending(f"i{count}"))
+        assert end(ledger, f"i{count}")
     assert disk.calls == calls
     disk.released.set()
     assert ledger.close()
@@ -85,7 +85,7 @@ def test_a_writer_of_new_segments_does_not_wait_either(tmp_path: Path) -> None:
     ledger = Journal.open(tmp_path, now=NOW, segment_bytes=1000, disk=Disk(fdatasync=disk.fdatasync))
     disk.released.clear()
     for count in range(50):
-        assert ledger.end(ending(f"i{count}"))
+        assert end(ledger, f"i{count}")
     disk.released.set()
     assert ledger.close()
 
@@ -95,12 +95,13 @@ def test_nothing_is_synced_into_a_broken_file_again(tmp_path: Path, descriptor: 
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     group = GroupCommit(tmp_path, descriptor, Disk(fdatasync=refuse))
-    group.wrote([b"a", b"b"])
+    group.wrote(b"a", 1)
+    group.wrote(b"b", 2)
     assert not group.sync()
-    group.wrote([b"c"])
+    group.wrote(b"c", 3)
     group._fdatasync = os.fdatasync
     assert not group.sync()
-    assert group.unsynced() == [b"a", b"b", b"c"]
+    assert (group.unsynced(), group.held) == (b"abc", 6)
     group.replace(os.open(tmp_path / "other", os.O_WRONLY | os.O_CREAT))
     assert group.problem
     assert group.sync()
@@ -114,7 +115,7 @@ def test_closing_closes_every_file_once(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     ledger = Journal.open(tmp_path, now=NOW, segment_bytes=1)
     for count in range(20):
-        ledger.end(ending(f"i{count}"))
+        end(ledger, f"i{count}")
         ledger.sync()
     ledger.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,44 +1,70 @@
 """Journal lines: what is whole is read, what is not is neither invented nor in the way."""
 
+from zlib import crc32
+
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_samples import ended, interception, started
+from ledger_samples import EARLIER_END, EARLIER_START, Record, ended, ending, interception, line, started
 
 from aibridge.domain.interception import Ending, Interception
-from aibridge.ledger.entry import Ended, Entry, Started, encode, read
+from aibridge.domain.row import end_of, start_of
+from aibridge.domain.usage import Usage
+from aibridge.ledger.entry import MOST_IN_LINE, Reading, encode, read
 
-RECORDS: list[Entry] = [started("a"), started("b"), ended("a"), ended("b"), started("c")]
-LINES = [encode(record) for record in RECORDS]
-DATA = b"".join(LINES)
+LINES: list[list[Record]] = [[started("a"), started("b")], [started("c"), ended("a")], [ended("b")], [started("d")]]
+ENCODED = [line(*records) for records in LINES]
+DATA = b"".join(ENCODED)
+RECORDS = [record for records in LINES for record in records]
+
+
+def records_of(reading: Reading) -> list[Record]:
+    return [*reading.started, *reading.ended]
+
+
+def checked(payload: bytes) -> bytes:
+    return b"%08x %b\n" % (crc32(payload), payload)
 
 
 def test_a_line_is_checksum_space_json_newline() -> None:
-    line = encode(started("a"))
-    checksum, payload = line.split(b" ", 1)
+    data = line(started("a"), ended("b"))
+    checksum, payload = data.split(b" ", 1)
     assert len(checksum) == 8
-    assert msgspec.json.decode(payload)["type"] == "started"
-    assert line.count(b"\n") == 1
-    assert line.endswith(b"}\n")
+    begun, over = msgspec.json.decode(payload)
+    assert (begun[0][0], over[0][0]) == ("a", "b")
+    assert data.count(b"\n") == 1
+    assert data.endswith(b"]]\n")
 
 
-@given(st.builds(Interception), st.builds(Ending))
-def test_what_was_encoded_is_read_back(begun: Interception, over: Ending) -> None:
-    records: list[Entry] = [Started(interception=begun), Ended(ending=over)]
-    data = b"".join(encode(record) for record in records)
-    assert read(data) == (records, 2, len(data), 0)
+@given(st.lists(st.builds(Interception)), st.lists(st.builds(Ending)))
+def test_what_was_encoded_is_read_back(begun: list[Interception], over: list[Ending]) -> None:
+    starts, ends = [*map(start_of, begun)], [*map(end_of, over)]
+    data = encode(starts, ends)
+    assert read(data) == (starts, ends, bool(starts or ends), len(data), 0)
 
 
-def test_a_cut_at_any_byte_leaves_exactly_the_whole_records_before_it() -> None:
+def test_a_line_holds_no_more_records_than_may_be_lost_at_once() -> None:
+    names = [f"i{count}" for count in range(MOST_IN_LINE)]
+    starts, ends = [*map(started, names)], [*map(ended, names)]
+    assert read(encode(starts, [])).lines == 1
+    assert read(encode(starts[1:], ends[:1])).lines == 1
+    assert read(encode(starts, ends[:1])).lines == 2
+    assert read(encode(starts + starts, ends + ends[:1])).lines == 4
+
+
+def test_a_cut_at_any_byte_leaves_exactly_the_whole_lines_before_it() -> None:
     for cut in range(len(DATA) + 1):
         whole = 0
-        while whole < len(LINES) and sum(map(len, LINES[: whole + 1])) <= cut:
+        while sum(map(len, ENCODED[: whole + 1])) <= cut and whole < len(LINES):
             whole += 1
         reading = read(DATA[:cut])
-        assert reading == (RECORDS[:whole], whole, sum(map(len, LINES[:whole])), 0)
+        expected = [record for records in LINES[:whole] for record in records]
+        assert sorted(records_of(reading), key=str) == sorted(expected, key=str)
+        assert reading[2:] == (whole, sum(map(len, ENCODED[:whole])), 0)
 
 
-def test_one_damaged_byte_costs_at_most_its_own_record() -> None:
+def test_one_damaged_byte_costs_at_most_its_own_line() -> None:
     for offset in range(len(DATA)):
         for damage in (0x01, 0x20, 0x80, DATA[offset] ^ ord("\n")):
             if damage == 0:
@@ -46,11 +72,12 @@ def test_one_damaged_byte_costs_at_most_its_own_record() -> None:
             bad = bytearray(DATA)
             bad[offset] ^= damage
             reading = read(bytes(bad))
-            assert all(entry in RECORDS for entry in reading.entries)
-            lost = len(RECORDS) - len(reading.entries)
-            assert lost <= 1
+            found = records_of(reading)
+            assert all(record in RECORDS for record in found)
+            lost = [records for records in LINES if not all(record in found for record in records)]
+            assert len(lost) <= 1
             # A damaged last newline is a line that was never finished; any other damaged newline costs nothing.
-            assert reading.damaged >= lost or offset == len(DATA) - 1
+            assert reading.damaged >= len(lost) or offset == len(DATA) - 1
 
 
 @settings(max_examples=300)
@@ -59,35 +86,48 @@ def test_many_damaged_bytes_never_raise_and_never_invent(data: st.DataObject) ->
     bad = bytearray(DATA)
     for offset in data.draw(st.lists(st.integers(0, len(DATA) - 1), min_size=1, max_size=20)):
         bad[offset] = data.draw(st.integers(0, 255))
-    assert all(entry in RECORDS for entry in read(bytes(bad)).entries)
+    assert all(record in RECORDS for record in records_of(read(bytes(bad))))
 
 
 @given(st.binary(max_size=300))
 def test_garbage_never_raises_and_is_no_record(garbage: bytes) -> None:
     reading = read(garbage + b"\n")
-    assert reading.entries == []
+    assert records_of(reading) == []
     assert reading.end == len(garbage) + 1
 
 
-@given(st.binary(max_size=100).filter(lambda noise: b"\n" not in noise))
-def test_a_half_record_does_not_swallow_the_whole_one_behind_it(noise: bytes) -> None:
-    reading = read(LINES[0][:50] + noise + LINES[1])
-    assert reading.entries == [RECORDS[1]]
+@given(st.binary(max_size=100).filter(lambda noise: b"\n" not in noise), st.integers(0, len(LINES) - 1))
+def test_half_a_line_does_not_swallow_the_whole_one_behind_it(noise: bytes, which: int) -> None:
+    reading = read(ENCODED[0][:50] + noise + ENCODED[which])
+    assert records_of(reading) == LINES[which]
 
 
-def test_text_of_a_client_is_never_taken_for_a_record() -> None:
-    forged = encode(started("forged")).decode().strip()
-    line = encode(Started(interception=interception("true", user_agent=f"x {forged} ")))
-    assert read(line.replace(b"true", b"lost")).entries == []
+@pytest.mark.parametrize("forged", [line(started("forged")), line(ended("forged")), EARLIER_END])
+def test_text_of_a_client_is_never_taken_for_a_record(forged: bytes) -> None:
+    data = encode([start_of(interception("true", user_agent=f"x {forged.decode().strip()} "))], [])
+    assert records_of(read(data.replace(b"true", b"lost"))) == []
 
 
-def test_a_whole_record_of_an_unknown_kind_is_passed_over() -> None:
-    class Later(msgspec.Struct, tag="later"):
-        pass
+@pytest.mark.parametrize(
+    "payload", [b'{"type":"later"}', b'[[["a"]],[]]', b"[[],[],[]]", b'{"type":"started"}', b"\xff"]
+)
+def test_a_whole_line_of_an_unknown_kind_is_passed_over(payload: bytes) -> None:
+    strange = checked(payload)
+    assert read(strange + ENCODED[3]) == ([started("d")], [], 2, len(strange) + len(ENCODED[3]), 1)
 
-    strange = encode(Later())  # type: ignore[arg-type]
-    assert read(strange + LINES[0]) == ([RECORDS[0]], 2, len(strange) + len(LINES[0]), 1)
+
+def test_lines_of_an_earlier_version_are_read() -> None:
+    data = EARLIER_START + EARLIER_END
+    assert read(data) == ([started("a")], [ended("a")], 2, len(data), 0)
 
 
-def test_reading_stops_after_the_wanted_number_of_lines() -> None:
-    assert read(DATA, 2) == (RECORDS[:2], 2, len(LINES[0] + LINES[1]), 0)
+def test_a_line_of_an_earlier_version_is_found_behind_half_a_line() -> None:
+    assert records_of(read(ENCODED[0][:50] + EARLIER_START)) == [started("a")]
+    assert records_of(read(EARLIER_END[:50] + ENCODED[0])) == LINES[0]
+
+
+def test_what_was_used_is_written_as_the_database_keeps_it() -> None:
+    _, _, use = end_of(ending("a"))
+    assert use == ("a", 12, 345, 0, 0, '{"output_reasoning":6}', "provider")
+    ((_, _, nothing),) = read(encode([], [end_of(msgspec.structs.replace(ending("b"), usage=Usage()))])).ended
+    assert nothing == ("b", 0, 0, 0, 0, "{}", "provider")

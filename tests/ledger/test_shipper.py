@@ -5,10 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from ledger_samples import NOW, MemorySink, SqliteSink, ended, ending, interception, started, write
+from ledger_samples import (
+    EARLIER_END,
+    EARLIER_START,
+    NOW,
+    MemorySink,
+    SqliteSink,
+    begin,
+    end,
+    ended,
+    interception,
+    line,
+    started,
+    write,
+)
 
-from aibridge.domain.interception import Ending, Interception
-from aibridge.ledger import cursor, entry, segments
+from aibridge.domain.row import End, Start, start_of
+from aibridge.ledger import cursor, segments
 from aibridge.ledger.cursor import Cursor
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.shipper import Shipper, pause_after
@@ -24,7 +37,7 @@ def test_records_arrive_in_order_and_once(tmp_path: Path) -> None:
     sink = MemorySink()
     ship_all(Shipper(tmp_path, sink))
     ship_all(Shipper(tmp_path, sink))
-    assert sink.batches == [([interception("a"), interception("b")], [ending("a"), ending("b")])]
+    assert sink.batches == [([started("a"), started("b")], [ended("a"), ended("b")])]
 
 
 def test_batches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +65,7 @@ def test_a_sink_that_fails_gets_the_same_batch_again(tmp_path: Path) -> None:
 
 def test_a_partial_last_line_is_waited_for(tmp_path: Path) -> None:
     path = segments.path_of(tmp_path, 1)
-    whole, second = entry.encode(started("a")), entry.encode(ended("a"))
+    whole, second = line(started("a")), line(ended("a"))
     sink = MemorySink()
     ship = Shipper(tmp_path, sink)
     for cut in range(len(second)):
@@ -65,7 +78,7 @@ def test_a_partial_last_line_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_half_record_at_the_end_of_a_closed_segment_is_passed(tmp_path: Path) -> None:
-    segments.path_of(tmp_path, 1).write_bytes(entry.encode(started("a")) + entry.encode(started("b"))[:-1])
+    segments.path_of(tmp_path, 1).write_bytes(line(started("a")) + line(started("b"))[:-1])
     Journal.open(tmp_path, now=NOW).close()
     sink = MemorySink()
     ship_all(Shipper(tmp_path, sink))
@@ -76,7 +89,7 @@ def test_what_is_appended_while_a_segment_is_being_left_is_not_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, read = segments.path_of(tmp_path, 1), segments.read
-    first.write_bytes(entry.encode(started("a")))
+    first.write_bytes(line(started("a")))
     sink = MemorySink()
     ship = Shipper(tmp_path, sink)
     ship_all(ship)
@@ -85,7 +98,7 @@ def test_what_is_appended_while_a_segment_is_being_left_is_not_missed(
         data = read(path, offset)
         if path == first and data == b"" and not segments.path_of(tmp_path, 2).exists():
             with first.open("ab") as file:
-                file.write(entry.encode(ended("a")))
+                file.write(line(ended("a")))
             segments.path_of(tmp_path, 2).touch()
         return data
 
@@ -95,8 +108,25 @@ def test_what_is_appended_while_a_segment_is_being_left_is_not_missed(
     assert sink.ended == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("left", "status"),
+    [
+        (EARLIER_START + EARLIER_END, "completed"),
+        (EARLIER_START + EARLIER_END[:-1], "interrupted"),
+        (EARLIER_START, "interrupted"),
+    ],
+)
+def test_what_an_earlier_version_left_is_recovered_and_shipped(tmp_path: Path, left: bytes, status: str) -> None:
+    segments.path_of(tmp_path, 1).write_bytes(left)
+    Journal.open(tmp_path, now=NOW).close()
+    sink = SqliteSink(tmp_path / "sqlite")
+    ship_all(Shipper(tmp_path, sink))
+    assert sink.statuses() == {"a": status}
+    assert sink.usages() == (["a"] if status == "completed" else [])
+
+
 def test_a_damaged_record_is_skipped_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lines = [entry.encode(started("a")), b"garbage\n", entry.encode(ended("a"))]
+    lines = [line(started("a")), b"garbage\n", line(ended("a"))]
     segments.path_of(tmp_path, 1).write_bytes(b"".join(lines))
     sink = MemorySink()
     ship_all(Shipper(tmp_path, sink))
@@ -106,15 +136,15 @@ def test_a_damaged_record_is_skipped_and_said(tmp_path: Path, caplog: pytest.Log
 
 def test_a_record_longer_than_a_chunk_is_read(tmp_path: Path) -> None:
     path = segments.path_of(tmp_path, 1)
-    long = entry.Started(interception=interception("a", user_agent="x" * (3 << 20)))
-    path.write_bytes(entry.encode(long) + entry.encode(ended("a")))
+    long = start_of(interception("a", user_agent="x" * (3 << 20)))
+    path.write_bytes(line(long) + line(ended("a")))
     sink = MemorySink()
     ship_all(Shipper(tmp_path, sink))
     assert (sink.started, sink.ended) == (["a"], ["a"])
 
 
 def test_shipped_segments_are_deleted_and_the_newest_stays(tmp_path: Path) -> None:
-    write(tmp_path, *(f"i{count}" for count in range(12)), segment_bytes=1500)
+    write(tmp_path, *(f"i{count}" for count in range(12)), segment_bytes=750)
     newest = segments.numbers(tmp_path)[-1]
     assert newest > 3
     sink = MemorySink()
@@ -135,10 +165,10 @@ def test_a_segment_is_not_deleted_before_it_is_shipped(tmp_path: Path) -> None:
 
 def test_an_open_interception_survives_the_deletion_of_the_segment_it_began_in(tmp_path: Path) -> None:
     sink = SqliteSink(tmp_path / "sqlite")
-    ledger = Journal.open(tmp_path, now=NOW, segment_bytes=1500)
-    ledger.begin(interception("long"))
+    ledger = Journal.open(tmp_path, now=NOW, segment_bytes=750)
+    begin(ledger, "long")
     for count in range(20):
-        ledger.end(ending(f"i{count}"))
+        end(ledger, f"i{count}")
         ledger.sync()
     ship_all(Shipper(tmp_path, sink))
     assert segments.numbers(tmp_path)[0] > 2
@@ -184,7 +214,7 @@ def test_nothing_goes_to_the_sink_that_is_not_on_the_disk(tmp_path: Path, monkey
         fdatasync(descriptor)
 
     class WatchedSink:
-        def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> None:
+        def write_rows(self, started: Sequence[Start], ended: Sequence[End]) -> None:
             order.append("sink")
 
     monkeypatch.setattr(os, "fdatasync", watched)

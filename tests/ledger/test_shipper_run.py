@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ledger_samples import NOW, MemorySink, ending, interception, write
+from ledger_samples import NOW, MemorySink, begin, end, write
 
 from aibridge.ledger import segments, shipper
 from aibridge.ledger.journal import Journal
@@ -53,10 +53,10 @@ def test_it_ships_what_is_written_meanwhile_and_the_rest_when_told_to_stop(tmp_p
     sink = MemorySink()
     ledger = Journal.open(tmp_path, now=NOW)
     running = Running(Shipper(tmp_path, sink))
-    ledger.begin(interception("a"))
-    ledger.end(ending("a"))
+    begin(ledger, "a")
+    end(ledger, "a")
     eventually(lambda: sink.ended == ["a"])
-    ledger.end(ending("b"))
+    end(ledger, "b")
     ledger.sync()
     assert running.stop() is True
     assert sink.ended == ["a", "b"]

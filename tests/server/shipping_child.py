@@ -21,8 +21,8 @@ async def main(directory: Path, database: str, prefix: str) -> None:
     shipping.start()
     for count in itertools.count():
         name = f"{prefix}-{count:06}"
-        journal.begin(interception(name))
-        if count % 7 and journal.end(ending(name)):
+        journal.write([interception(name)], [])
+        if count % 7 and journal.write([], [ending(name)]):
             sys.stdout.write(f"{name}\n")
             sys.stdout.flush()
         if count % 20 == 0:

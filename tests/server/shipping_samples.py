@@ -77,8 +77,7 @@ async def shipped(tmp_path: Path) -> AsyncIterator[tuple[Journal, Shipping]]:
 
 def record(journal: Journal, *names: str) -> None:
     for name in names:
-        journal.begin(interception(name))
-        assert journal.end(ending(name))
+        assert journal.write([interception(name)], [ending(name)])
 
 
 def pid_of(parent: Shipping) -> int:

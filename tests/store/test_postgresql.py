@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from store_samples import a_start, an_ending, page
 
 from aibridge.domain.interception import Status
+from aibridge.domain.row import end_of
 from aibridge.domain.usage import UsageSource
 from aibridge.store import changes, postgresql, schema
 from aibridge.store.database import Database, DatabaseUnavailable
@@ -185,11 +186,11 @@ def test_of_two_that_end_a_call_at_once_the_first_counts_as_a_whole(
 
     def end_it_as_well() -> None:
         with closing(Database.open(url)) as other, other.appending() as connection:
-            LedgerSink(other)._write_any(connection, {}, {"a": an_ending()})
+            LedgerSink(other)._write_any(connection, {}, {"a": end_of(an_ending())})
 
     second = threading.Thread(target=end_it_as_well)
     with database.appending() as connection:
-        LedgerSink(database)._write_any(connection, {}, {"a": first})
+        LedgerSink(database)._write_any(connection, {}, {"a": end_of(first)})
         second.start()
         waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = 'shared' AND wait_event_type = 'Lock'"
         while not postgres.execute(waiting):

@@ -9,8 +9,8 @@ another process.
 
 What it promises:
 
-* When `Journal.write` (or `end`) has returned true, the endings are in the kernel: written, so they survive any death
-  of the process, `kill -9` included. `Turn` calls it before the last byte of each of their responses.
+* When `Journal.write` has returned true, the endings are in the kernel: written, so they survive any death of the
+  process, `kill -9` included. `Turn` calls it before the last byte of each of their responses.
 * It is on the disk (fdatasync) within the group-commit interval, at most 5 ms or 100 records, plus the time the disk
   itself takes. A power failure can lose at most what was written in that interval.
 * Nothing acknowledged is lost and nothing is doubled: the shipper repeats a batch when in doubt, and the sink knows a
@@ -20,5 +20,5 @@ What it promises:
 * A disk that refuses is said at once (`Journal.healthy`), acknowledges nothing, and damages nothing: when it returns,
   everything is written in order.
 
-A record that is damaged on the disk costs itself and no other.
+Damage on the disk costs the records of the line that it hits, at most 64 of one turn of the loop, and no other.
 """

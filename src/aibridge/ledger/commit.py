@@ -35,6 +35,8 @@ class GroupCommit:
         self._descriptor = descriptor
         self._fdatasync = disk.fdatasync
         self._unsynced: list[bytes] = []
+        self._records = 0
+        """How many the unsynced lines hold."""
         self._retired: list[int] = []
         self._new_name = False
         self._closing = threading.Event()
@@ -46,25 +48,25 @@ class GroupCommit:
 
     @property
     def held(self) -> int:
-        """How many lines are kept because they are not known to be on the disk."""
-        return len(self._unsynced)
+        """How many records are kept because they are not known to be on the disk."""
+        return self._records
 
     @property
     def behind(self) -> bool:
         """Whether the newest segment's head is not known to be on the disk."""
         return self._new_name
 
-    def unsynced(self) -> list[bytes]:
+    def unsynced(self) -> bytes:
         """Return the lines that are not known to be on the disk, oldest first."""
         with self._state:
-            return list(self._unsynced)
+            return b"".join(self._unsynced)
 
-    def wrote(self, lines: list[bytes]) -> None:
-        """Take note of lines that were just written."""
+    def wrote(self, lines: bytes, records: int) -> None:
+        """Take note of lines that were just written, and of how many records they hold."""
         with self._state:
-            before = len(self._unsynced)
-            self._unsynced += lines
-            after = len(self._unsynced)
+            before = self._records
+            self._unsynced.append(lines)
+            after = self._records = before + records
         if before == 0 or before < GROUP_RECORDS <= after:
             self._ask()
 
@@ -94,6 +96,7 @@ class GroupCommit:
                 if self.broken:
                     return False
                 lines, self._unsynced = self._unsynced, []
+                records, self._records = self._records, 0
                 retired, self._retired = self._retired, []
                 descriptor, new_name = self._descriptor, self._new_name
             try:
@@ -104,6 +107,7 @@ class GroupCommit:
             except OSError as error:
                 with self._state:
                     self._unsynced = lines + self._unsynced
+                    self._records += records
                     self._retired = retired + self._retired
                     self.broken = True
                 if not self.problem:

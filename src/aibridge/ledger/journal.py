@@ -6,21 +6,20 @@ One process, one directory, one thread (the event loop's) that calls. Nothing he
 import fcntl
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 from aibridge.domain.interception import Ending, Interception, Status
-from aibridge.ledger import cursor, segments
+from aibridge.domain.row import end_of, start_of
+from aibridge.ledger import cursor, entry, segments
 from aibridge.ledger.commit import GroupCommit
-from aibridge.ledger.entry import Ended, Entry, Started, encode
 from aibridge.ledger.segments import Disk
 
 SEGMENT_BYTES: Final = 16 << 20
-"""About 50,000 records. Recovery reads at most two segments, at about 100 MB/s."""
+"""About 85,000 records. Recovery reads at most two segments, at about 150 MB/s."""
 MOST_HELD: Final = 100_000
-"""How many records are held in memory while the disk refuses them: about 70 MB."""
-_MOST_AT_ONCE: Final = 512
+"""How many records are held in memory while the disk refuses them: about 20 MB."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +31,7 @@ class JournalLocked(Exception):  # noqa: N818 - a word of the domain
 class Journal:
     """Appends interceptions to the newest segment of a directory.
 
-    `schedule` runs a function soon, for example `loop.call_soon`, and gathers the starts of one turn of the loop into
-    one write; without it a start is written at once. `notify` is told how many records were just written.
+    `notify` is told how many records were just written.
 
     The head of each segment holds the start of every interception that is open at that moment. So any earlier segment
     may be deleted once it is shipped, and recovery need not read it. A segment is followed by the next only when its
@@ -48,7 +46,6 @@ class Journal:
         descriptor: int,
         *,
         segment_bytes: int,
-        schedule: Callable[[Callable[[], object]], object] | None,
         notify: Callable[[int], object],
         disk: Disk,
     ) -> None:
@@ -59,27 +56,26 @@ class Journal:
         self._number = number
         self._descriptor = descriptor
         self._segment_bytes = segment_bytes
-        self._schedule = schedule
         self._notify = notify
         self._disk = disk
         self._commit = GroupCommit(directory, descriptor, disk)
-        self._open: dict[str, bytes] = {}
+        self._open: dict[str, Interception] = {}
         self._pending: list[bytes] = []
+        self._waiting = 0
+        """How many records the pending lines hold."""
         self._written = 0
-        """How many bytes of the first pending lines the kernel has taken already, after a short write."""
+        """How many bytes of the pending lines the kernel has taken already, after a short write."""
         self._size = 0
         self._full_at = segment_bytes
-        self._flush_scheduled = False
         self._problem = ""
 
     @classmethod
-    def open(  # noqa: PLR0913 - each is a decision of the composition root or a test
+    def open(
         cls,
         directory: Path,
         *,
         now: int,
         segment_bytes: int = SEGMENT_BYTES,
-        schedule: Callable[[Callable[[], object]], object] | None = None,
         notify: Callable[[int], object] = lambda _: None,
         disk: Disk = Disk(),  # noqa: B008 - immutable
     ) -> Self:
@@ -95,7 +91,7 @@ class Journal:
             left = segments.unfinished(directory)
             # The cursor counts too: a power failure may take a segment's name but not the memory of having shipped it.
             number = max([cursor.load(directory).segment, *segments.numbers(directory)]) + 1
-            head = [encode(_interruption(interception, now)) for interception in left]
+            head = entry.encode((), [end_of(_interruption(interception_id, now)) for interception_id in left])
             descriptor = segments.create(directory, number, head, disk, synced=True)
         except BaseException:
             os.close(lock)
@@ -109,7 +105,6 @@ class Journal:
             number,
             descriptor,
             segment_bytes=segment_bytes,
-            schedule=schedule,
             notify=notify,
             disk=disk,
         )
@@ -124,62 +119,43 @@ class Journal:
         """What is wrong, in one line that names the directory; empty when healthy."""
         return self._problem or self._commit.problem
 
-    def begin(self, interception: Interception) -> None:
-        """Write down, soon, that an interception began."""
-        line = encode(Started(interception=interception))
-        if not self._hold(line):
-            return
-        self._open[interception.id] = line
-        if self._schedule is None:
-            self.flush()
-        elif not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._schedule(self.flush)
+    def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> bool:
+        """Write down, now and in one go, what began and what ended; return whether the kernel has all of it.
 
-    def end(self, ending: Ending) -> bool:
-        """Write down, now, that an interception ended; return whether the kernel has it.
-
-        False means that the record waits in memory for the disk (see `problem`), or, past `MOST_HELD`, that it is lost
-        and the interception will be closed as interrupted by the next process.
+        False means that it waits in memory for the disk (see `problem`), or that some of it is past `MOST_HELD` and
+        lost: an interception that loses its ending so is closed as interrupted by the next process.
         """
-        if not self._hold(encode(Ended(ending=ending))):
-            return False
-        self._open.pop(ending.id, None)
-        return self.flush()
-
-    def write(self, started: Iterable[Interception], ended: Iterable[Ending]) -> bool:
-        """Write down, now and in one go, what began and what ended; return what `end` returns."""
-        kept = True
+        room = max(0, MOST_HELD - self._waiting - self._commit.held)
+        refused = len(started) + len(ended) - room
+        if refused > 0:
+            self._refuse(refused)
+            started = started[:room]
+            ended = ended[: room - len(started)]
+        if lines := entry.encode([*map(start_of, started)], [*map(end_of, ended)]):
+            self._pending.append(lines)
+            self._waiting += len(started) + len(ended)
         for interception in started:
-            line = encode(Started(interception=interception))
-            if self._hold(line):
-                self._open[interception.id] = line
-            else:
-                kept = False
+            self._open[interception.id] = interception
         for ending in ended:
-            if self._hold(encode(Ended(ending=ending))):
-                self._open.pop(ending.id, None)
-            else:
-                kept = False
-        return self.flush() and kept
+            self._open.pop(ending.id, None)
+        return self.flush() and refused <= 0
 
     def flush(self) -> bool:
         """Write everything that waits, in order; return whether nothing waits any more."""
-        self._flush_scheduled = False
         while self._pending:
-            lines = self._pending[:_MOST_AT_ONCE]
-            data = b"".join(lines)
+            data = b"".join(self._pending)
             try:
                 self._written += self._disk.write(self._descriptor, data[self._written :])
             except OSError as error:
                 self._failed(error)
                 return False
             if self._written == len(data):  # otherwise the rest is next, exactly behind what was taken
-                del self._pending[: len(lines)]
+                records, self._waiting = self._waiting, 0
+                self._pending.clear()
                 self._written = 0
                 self._size += len(data)
-                self._commit.wrote(lines)
-                self._notify(len(lines))
+                self._commit.wrote(data, records)
+                self._notify(records)
         if self._problem:
             _log.warning("the journal in %s is written again", self._directory)
             self._problem = ""
@@ -207,13 +183,9 @@ class Journal:
         self._descriptor = -1  # the number may soon be another file's
         return synced
 
-    def _hold(self, line: bytes) -> bool:
-        if len(self._pending) + self._commit.held >= MOST_HELD:
-            self.dropped += 1
-            self._problem = self._problem or f"journal directory {self._directory}: {MOST_HELD} records wait already"
-            return False
-        self._pending.append(line)
-        return True
+    def _refuse(self, records: int) -> None:
+        self.dropped += records
+        self._problem = self._problem or f"journal directory {self._directory}: {MOST_HELD} records wait already"
 
     def _failed(self, error: OSError) -> None:
         if not self._problem:
@@ -223,7 +195,7 @@ class Journal:
     def _follow(self) -> None:
         """Begin the next segment."""
         try:
-            descriptor = self._create_next([*self._open.values()])
+            descriptor = self._create_next(b"", 0)
         except OSError as error:
             # No reason to stop: this segment goes on, and the next attempt comes when it has grown by a sixteenth.
             _log.warning("no new segment in %s yet: %s", self._directory, error)
@@ -234,25 +206,27 @@ class Journal:
     def _replace(self) -> None:
         """Begin the next segment with everything that the present one may not keep."""
         try:
-            descriptor = self._create_next([*self._open.values(), *self._commit.unsynced()])
+            descriptor = self._create_next(self._commit.unsynced(), self._commit.held)
         except OSError as error:
             self._failed(error)
             return
-        self._written = 0  # a line that was begun in the old file is written whole into the new one
+        self._written = 0  # what was begun in the old file is written whole into the new one
         self._commit.replace(descriptor)
 
-    def _create_next(self, head: list[bytes]) -> int:
+    def _create_next(self, lines: bytes, records: int) -> int:
+        """Make the next segment, with a head of all that is open and the given lines, which hold so many records."""
+        head = entry.encode([*map(start_of, self._open.values())], ()) + lines
         descriptor = segments.create(self._directory, self._number + 1, head, self._disk)
         self._number += 1
         self._descriptor = descriptor
         self._size = 0
         self._full_at = self._segment_bytes
-        self._notify(len(head))
+        self._notify(len(self._open) + records)
         return descriptor
 
 
-def _interruption(interception: Interception, now: int) -> Entry:
-    return Ended(ending=Ending(id=interception.id, status=Status.INTERRUPTED, error="interrupted", ended_at=now))
+def _interruption(interception_id: str, now: int) -> Ending:
+    return Ending(id=interception_id, status=Status.INTERRUPTED, error="interrupted", ended_at=now)
 
 
 def _locked(directory: Path) -> int:

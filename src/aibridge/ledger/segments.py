@@ -11,13 +11,11 @@ process: what a killed process left half-written stays the harmless last line of
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from aibridge.domain.interception import Interception
-from aibridge.ledger import entry as entries
-from aibridge.ledger.entry import Started
+from aibridge.ledger import entry
 
 _SUFFIX = ".journal"
 _UNFINISHED_SUFFIX = ".new"
@@ -42,7 +40,7 @@ def numbers(directory: Path) -> list[int]:
     return sorted(int(path.stem) for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
 
 
-def create(directory: Path, number: int, head: Sequence[bytes], disk: Disk, *, synced: bool = False) -> int:
+def create(directory: Path, number: int, head: bytes, disk: Disk, *, synced: bool = False) -> int:
     """Make a segment that begins with the lines of `head` and return a descriptor to append to it.
 
     With `synced`, head and name are on the disk before this returns. Raises OSError, and then there is no segment.
@@ -51,9 +49,8 @@ def create(directory: Path, number: int, head: Sequence[bytes], disk: Disk, *, s
     unfinished = path.with_name(path.name + _UNFINISHED_SUFFIX)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     try:
-        data = b"".join(head)
-        while data:
-            data = data[disk.write(descriptor, data) :]
+        while head:
+            head = head[disk.write(descriptor, head) :]
         if synced:
             disk.fdatasync(descriptor)
         unfinished.rename(path)
@@ -106,20 +103,18 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def unfinished(directory: Path) -> list[Interception]:
-    """Return the interceptions that began and did not end, as the segments tell it.
+def unfinished(directory: Path) -> list[str]:
+    """Return the ids of the interceptions that began and did not end, as the segments tell it.
 
     The head of the newest segment names all that were open when it was made, so older ones need not be read. One more
     is read because a power failure may take the newest head; it cannot take two, see `Journal`.
     """
-    opened: dict[str, Interception] = {}
+    opened: dict[str, None] = {}
     for number in numbers(directory)[-_SEGMENTS_TO_RECOVER:]:
         path, offset = path_of(directory, number), 0
-        while (reading := entries.read(read(path, offset))).lines:
+        while (reading := entry.read(read(path, offset))).lines:
             offset += reading.end
-            for found in reading.entries:
-                if isinstance(found, Started):
-                    opened[found.interception.id] = found.interception
-                else:
-                    opened.pop(found.ending.id, None)
-    return list(opened.values())
+            opened.update((interception_id, None) for interception_id, *_ in reading.started)
+            for interception_id, *_ in reading.ended:
+                opened.pop(interception_id, None)
+    return [*opened]

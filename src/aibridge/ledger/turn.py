@@ -34,26 +34,28 @@ class Turn:
     def begin(self, interception: Interception) -> None:
         """Write down, at the end of this turn, that an interception began."""
         self._started.append(interception)
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     def end(self, ending: Ending) -> None:
         """Write down, at the end of this turn, that an interception ended."""
         self._ended.append(ending)
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     def written(self, then: Callable[[], None]) -> None:
         """Call `then` when all that was said so far is in the kernel, or waits in memory for a disk that refuses it."""
         self._waiting.append(then)
-        self._schedule()
+        if not self._scheduled:
+            self._schedule()
 
     def close(self) -> None:
         """Write what is left."""
         self._write()
 
     def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._soon(self._write)
+        self._scheduled = True
+        self._soon(self._write)
 
     def _write(self) -> None:
         self._scheduled = False

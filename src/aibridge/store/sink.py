@@ -1,20 +1,20 @@
 """The ledger's records into the database, in batches that may be repeated.
 
-Measured, since this is most of what a recorded call costs outside the event loop: given to the driver as it is, a row
-costs a quarter of what it does through SQLAlchemy; an interception whose start and ending come together costs one
-statement instead of two; and a None costs 0.6 us, because the driver looks for an adapter for each.
+Measured, since this is most of what a recorded call costs outside the event loop: given to the driver as the journal
+has it, a row costs a quarter of what it does through SQLAlchemy; an interception whose start and ending come together
+costs one statement instead of two; and a None costs 0.6 us, because the driver looks for an adapter for each. So what
+is rare is not looked for: a batch is written as if nothing of it were there, and again, slowly, when that was wrong.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import TypeVar
 
-import msgspec
 from sqlalchemy import Connection, Dialect, Text, UpdateBase, and_, bindparam, exists, func, literal_column, select
+from sqlalchemy.exc import DataError
 
 from aibridge.domain.interception import Ending, Interception
-from aibridge.domain.usage import Usage
+from aibridge.domain.row import End, Start, Use, end_of, start_of
 from aibridge.store import schema
 from aibridge.store.database import Database
 
@@ -24,9 +24,7 @@ _USAGES = schema.token_usages.c
 _LARGEST = 2**63 - 1
 """What the database's integers hold. A count beyond it is nonsense, but must not keep a batch from being written."""
 _LOOKED_UP_AT_ONCE = 1_000
-_COUNTS = attrgetter("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_write_input_tokens")
-_ENCODER = msgspec.json.Encoder()
-_Record = TypeVar("_Record", Interception, Ending)
+_Row = TypeVar("_Row", Start, End)
 
 _STARTING = Interception.__struct_fields__
 _ENDING = ("status", "http_status", "error", "first_byte_at", "ended_at", "response_id")
@@ -46,7 +44,7 @@ _END = schema.interceptions.update().where(_OPEN).values({name: _given(name) for
 
 
 class _NotNew(Exception):  # noqa: N818 - no error, but a turn
-    """Some ending of the batch is in the database already, or has no start there."""
+    """Some ending of the batch is in the database already or has no start there, or something comes twice."""
 
 
 class _Bulk:
@@ -91,7 +89,11 @@ class LedgerSink:
             use.from_select(_USING, used).on_conflict_do_nothing(), dialect, (*_USING, "interception_id")
         )
 
-    def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> None:
+    def write(self, started: Iterable[Interception], ended: Iterable[Ending]) -> None:
+        """Write a batch of records that are not rows yet; see `write_rows`."""
+        self.write_rows([start_of(each) for each in started], [end_of(each) for each in ended])
+
+    def write_rows(self, started: Sequence[Start], ended: Sequence[End]) -> None:
         """Write a batch in one transaction: all of it, or nothing when this raises.
 
         Repeating a batch, or any part of it, changes nothing. Of several starts or endings of one interception the
@@ -100,92 +102,72 @@ class LedgerSink:
         Raises:
             DatabaseUnavailable: the database cannot be used now; write the same batch again later.
         """
-        starts = _first_of_each(started)
-        endings = _first_of_each(ended)
         try:
             with self._database.appending() as connection:
-                self._write_new(connection, starts, endings)
-        except _NotNew:
+                self._write_new(connection, started, ended)
+        except (_NotNew, OverflowError, DataError):  # the latter two of a count that is too large
+            endings = _first_of_each(ended)
             with self._database.appending() as connection:
-                unmatched = self._write_any(connection, starts, endings)
+                unmatched = self._write_any(connection, _first_of_each(started), endings)
             self.unmatched += len(unmatched)
             for interception_id in unmatched:
-                _LOG.warning("not stored, since its start is missing: %r", endings[interception_id])
+                _LOG.warning("not stored, since its start is missing: %s", _told(endings[interception_id]))
 
-    def _write_new(
-        self, connection: Connection, starts: Mapping[str, Interception], endings: Mapping[str, Ending]
-    ) -> None:
+    def _write_new(self, connection: Connection, started: Sequence[Start], ended: Sequence[End]) -> None:
         """Write what nearly every batch is: no ending is in the database yet, and every start is there or here.
 
         Raises:
             _NotNew: it is not so.
         """
-        both = [_start(starts[name]) + _end(ending) for name, ending in endings.items() if name in starts]
-        later = [(*_end(ending), name) for name, ending in endings.items() if name not in starts]
-        self._start.run(connection, [_start(start) for name, start in starts.items() if name not in endings])
-        if self._both.run(connection, both) + self._end.run(connection, later) != len(endings):
+        starts = {start[0]: start for start in started}
+        if len(starts) != len(started):
             raise _NotNew
-        self._use.run(connection, [_use(ending, usage) for ending in endings.values() if (usage := ending.usage)])
+        both = []
+        later = []
+        used = []
+        for interception_id, outcome, use in ended:
+            start = starts.pop(interception_id, None)
+            if start is not None:
+                both.append(start + outcome)
+            else:
+                later.append((*outcome, interception_id))
+            if use is not None:
+                used.append(use)
+        self._start.run(connection, [*starts.values()])
+        if self._both.run(connection, both) + self._end.run(connection, later) != len(ended):
+            raise _NotNew
+        self._use.run(connection, used)
 
-    def _write_any(
-        self, connection: Connection, starts: Mapping[str, Interception], endings: Mapping[str, Ending]
-    ) -> list[str]:
+    def _write_any(self, connection: Connection, starts: Mapping[str, Start], endings: Mapping[str, End]) -> list[str]:
         """Write what is new of a batch; answer which endings have no start.
 
         Only what is about to be ended gets its usage: the first ending counts as a whole. Rows are locked before, since
         another process may be at the same batch.
         """
-        self._start.run(connection, [_start(start) for start in starts.values()])
+        self._start.run(connection, [*starts.values()])
         unmatched = list(_unknown(connection, list(endings)))
-        used = [(*_use(ending, usage), ending.id) for ending in endings.values() if (usage := ending.usage)]
+        used = [(*_bounded(use), interception_id) for interception_id, _, use in endings.values() if use]
         self._use_if_open.run(connection, used)
-        self._end.run(connection, [(*_end(ending), ending.id) for ending in endings.values()])
+        self._end.run(connection, [(*outcome, interception_id) for interception_id, outcome, _ in endings.values()])
         return unmatched
 
 
-def _first_of_each(records: Iterable[_Record]) -> dict[str, _Record]:
-    first: dict[str, _Record] = {}
-    for record in records:
-        first.setdefault(record.id, record)
+def _first_of_each(rows: Iterable[_Row]) -> dict[str, _Row]:
+    first: dict[str, _Row] = {}
+    for row in rows:
+        first.setdefault(row[0], row)
     return first
 
 
-def _start(start: Interception) -> tuple[object, ...]:
-    """The values of `_STARTING`."""
-    return (
-        start.id,
-        start.actor_id,
-        start.token_id,
-        start.provider,
-        start.route,
-        start.model,
-        +start.streaming,
-        start.client,
-        start.session_id or "",
-        start.user_agent,
-        start.started_at,
-    )
+def _bounded(use: Use) -> tuple[object, ...]:
+    return (use[0], *(min(count, _LARGEST) for count in use[1:5]), *use[5:])
 
 
-def _end(ending: Ending) -> tuple[object, ...]:
-    """The values of `_ENDING`."""
-    return (
-        str(ending.status),
-        ending.http_status,
-        ending.error or "",
-        ending.first_byte_at,
-        ending.ended_at,
-        ending.response_id or "",
-    )
-
-
-def _use(ending: Ending, usage: Usage) -> tuple[object, ...]:
-    """The values of `_USING`."""
-    counts = _COUNTS(usage)
-    if max(counts) > _LARGEST:
-        counts = tuple(min(count, _LARGEST) for count in counts)
-    extra = _ENCODER.encode(usage.extra).decode() if usage.extra else "{}"
-    return (ending.id, *counts, extra, str(ending.usage_source))
+def _told(end: End) -> str:
+    """What the log has of an ending."""
+    interception_id, outcome, use = end
+    values = zip(("id", *_ENDING, *_USING[1:]), (interception_id, *outcome, *(use or ())[1:]), strict=False)
+    return ", ".join(f"{name}={value!r}" for name, value in values)
 
 
 def _unknown(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
