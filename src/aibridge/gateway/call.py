@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
 from aibridge.domain.usage import Usage
@@ -15,19 +13,27 @@ from aibridge.limits.engine import Caller, Size
 from aibridge.wire.dialect import View
 
 
-class RequestBody(msgspec.Struct, eq=False):
+class RequestBody:
     """The body of a request, on its way in: fed by the protocol, read by one layer, once; at most `maximum` bytes.
 
-    A struct, as `Call` and `Reply` are: made for every call, in a third of the time that a class of Python's takes.
+    `before_reading` is called when somebody wants it. It may be here already, as `content`.
     """
 
-    _maximum: int
-    _before_reading: Callable[[], None] | None = None
-    complete: bool = False
-    received: int = 0
-    parts: list[bytes] = []
-    _error: CallError | None = None
-    _reader: asyncio.Future[None] | None = None
+    __slots__ = ("_before_reading", "_error", "_maximum", "_parts", "_reader", "complete", "received")
+
+    def __init__(
+        self, maximum: int, before_reading: Callable[[], None] | None = None, content: bytes | None = None
+    ) -> None:
+        self._maximum = maximum
+        self._before_reading = before_reading
+        self._parts: list[bytes] = []
+        self._error: CallError | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self.complete = False
+        self.received = 0
+        if content is not None:
+            self.feed(content)
+            self.complete = True
 
     def feed(self, part: bytes) -> None:
         """Take the next bytes. After a failure they are counted and dropped."""
@@ -43,7 +49,7 @@ class RequestBody(msgspec.Struct, eq=False):
                 )
             )
             return
-        self.parts.append(part)
+        self._parts.append(part)
 
     def finish(self) -> None:
         """All bytes are here."""
@@ -54,7 +60,7 @@ class RequestBody(msgspec.Struct, eq=False):
         """The bytes will not come, or are too many: whoever reads gets `error`."""
         if self._error is None and not self.complete:
             self._error = error
-            self.parts.clear()
+            self._parts.clear()
             self._wake()
 
     async def read(self) -> bytes:
@@ -78,7 +84,7 @@ class RequestBody(msgspec.Struct, eq=False):
         """
         if self._error is not None:
             raise self._error
-        parts, self.parts = self.parts, []
+        parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wake(self) -> None:
@@ -86,34 +92,40 @@ class RequestBody(msgspec.Struct, eq=False):
             self._reader.set_result(None)
 
 
-class Call(msgspec.Struct, kw_only=True, eq=False):
+class Call:
     """A request on its way through the layers. Each field is set by the layer that learns it."""
 
-    id: str
-    head: Head
-    body: RequestBody
-    started: float
-    """In seconds of the monotonic clock."""
-    started_at: int
-    """In UTC microseconds."""
-    content: bytes = b""
-    actor: Actor | None = None
-    own_credential: Headers = []
-    """The header lines of a credential that the client brought for the provider, when it pays for itself."""
-    caller: Caller | None = None
-    view: View | None = None
-    size: Size | None = None
-    """What the limits know of its body."""
-    asked: bool = False
-    """Whether a provider was asked."""
-    withholds: bool = False
-    """Whether an answer that another attempt may better is not for the client yet."""
-    usage: Usage | None = None
-    """What the ledger says it used."""
-    stopping: bool = False
-    """Set before it is cancelled because the gateway stops, so that it is not taken for a client that left."""
-    written: Callable[[Callable[[], None]], None] | None = None
-    """Runs a function when the end of a recorded call is written: until then its client must not take it for ended."""
+    __slots__ = (
+        *("id", "head", "body", "started", "started_at", "content", "actor", "own_credential", "caller", "view"),
+        *("size", "asked", "withholds", "usage", "stopping", "written"),
+    )
+
+    def __init__(self, id: str, head: Head, body: RequestBody, started: float, started_at: int) -> None:  # noqa: A002 (its name)
+        self.id = id
+        self.head = head
+        self.body = body
+        self.started = started
+        """In seconds of the monotonic clock."""
+        self.started_at = started_at
+        """In UTC microseconds."""
+        self.content = b""
+        self.actor: Actor | None = None
+        self.own_credential: Headers | None = None
+        """The header lines of a credential that the client brought for the provider, when it pays for itself."""
+        self.caller: Caller | None = None
+        self.view: View | None = None
+        self.size: Size | None = None
+        """What the limits know of its body."""
+        self.asked = False
+        """Whether a provider was asked."""
+        self.withholds = False
+        """Whether an answer that another attempt may better is not for the client yet."""
+        self.usage: Usage | None = None
+        """What the ledger says it used."""
+        self.stopping = False
+        """Set before it is cancelled because the gateway stops, so that it is not taken for a client that left."""
+        self.written: Callable[[Callable[[], None]], None] | None = None
+        """Runs a function when the end of a recorded call is written, before which its client must not take it for ended."""
 
 
 Clock = Callable[[], float]

@@ -8,8 +8,6 @@ in force, is there room) is asked for every call.
 
 import re
 
-import msgspec
-
 from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Interception
 from aibridge.domain.snapshot import Snapshot
@@ -25,50 +23,74 @@ _NOT_REPEATED = (b"expect", b"transfer-encoding", b"upgrade")
 """With these, more happens between head and body than that one follows the other."""
 
 
-class Recognised(msgspec.Struct, frozen=True, gc=False):
+class Recognised:
     """Whose head it is, by a snapshot of the world; the token may expire all the same."""
 
-    snapshot: Snapshot
-    token: KnownToken
-    own_credential: Headers | None
-    """Lines of a credential for the provider; None unless our token came beside one, in the header for that."""
+    __slots__ = ("own_credential", "snapshot", "token")
+
+    def __init__(self, snapshot: Snapshot, token: KnownToken, own_credential: Headers | None) -> None:
+        self.snapshot = snapshot
+        self.token = token
+        self.own_credential = own_credential
+        """Lines of a credential for the provider; None unless our token came beside one, in the header for that."""
 
 
-class Head(msgspec.Struct, kw_only=True, eq=False):
-    """What the head of a request says. The last four fields are what layers keep here, each its own."""
+class Head:
+    """What the head of a request says, and, below, what layers keep here, each its own."""
 
-    route: Route
-    method: bytes
-    upstream_path: bytes
-    query: bytes
-    headers: Headers
-    fields: Fields
-    address: str
-    """The client's own, as far as proxies can be trusted."""
-    keep_alive: bool = True
-    """Whether the connection may serve another request afterwards."""
-    may_chunk: bool = True
-    """Whether the client understands a chunked answer."""
-    recognised: Recognised | None = None
-    caller: Caller | None = None
-    like: Interception | None = None
-    """What is recorded of a request with it, from which the next differs in little."""
-    lines: tuple[Actor | None, bytes] | None = None
-    """What its provider is sent of it, for an actor."""
+    __slots__ = (
+        *("address", "fields", "headers", "keep_alive", "may_chunk", "method", "query", "route", "upstream_path"),
+        *("caller", "like", "lines", "recognised"),
+    )
+
+    def __init__(  # noqa: PLR0913 (all that it says)
+        self,
+        *,
+        route: Route,
+        method: bytes,
+        upstream_path: bytes,
+        query: bytes,
+        headers: Headers,
+        fields: Fields,
+        address: str,
+        keep_alive: bool = True,
+        may_chunk: bool = True,
+    ) -> None:
+        self.route = route
+        self.method = method
+        self.upstream_path = upstream_path
+        self.query = query
+        self.headers = headers
+        self.fields = fields
+        self.address = address
+        """The client's own, as far as proxies can be trusted."""
+        self.keep_alive = keep_alive
+        """Whether the connection may serve another request afterwards."""
+        self.may_chunk = may_chunk
+        """Whether the client understands a chunked answer."""
+        self.recognised: Recognised | None = None
+        self.caller: Caller | None = None
+        self.like: Interception | None = None
+        """What is recorded of a request with it, from which the next differs in little."""
+        self.lines: tuple[Actor | None, bytes] | None = None
+        """What its provider is sent of it, for an actor."""
 
 
-class Familiar(msgspec.Struct, frozen=True):
+class Familiar:
     """A head as it came, cut at the number of its Content-Length: whatever has the same bytes around it is the same."""
 
-    before: bytes
-    after: bytes
-    head: Head
-    routes: Routes
-    """By which the head's route was found."""
+    __slots__ = ("_after", "_before", "head", "routes")
+
+    def __init__(self, before: bytes, after: bytes, head: Head, routes: Routes) -> None:
+        self._before = before
+        self._after = after
+        self.head = head
+        self.routes = routes
+        """By which the head's route was found."""
 
     def content_of(self, data: bytes) -> bytes | None:
         """The body of a request that is whole in `data` and has this head; None for anything else."""
-        before, after = self.before, self.after
+        before, after = self._before, self._after
         if not data.startswith(before):
             return None
         start = len(before)

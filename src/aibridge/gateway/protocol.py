@@ -118,14 +118,8 @@ class GatewayProtocol(GuardedProtocol):
     def _begin(self, head: Head, content: bytes | None = None) -> None:
         """Begin a call, whose body is `content` if that is here already; or turn it away at the door."""
         gateway = self.gateway
-        maximum = gateway.maximum_body
-        if content is not None and len(content) <= maximum:
-            body = RequestBody(maximum, complete=True, received=len(content), parts=[content])
-        else:
-            body = RequestBody(maximum, self.go_on if self.expect_100_continue else None)
-            if content is not None:
-                body.feed(content)  # which is too much for it
-        self.incoming = body
+        ask = self.go_on if self.expect_100_continue else None
+        self.incoming = body = RequestBody(gateway.maximum_body, ask, content)
         started_at = int(time() * 1e6)
         call = Call(
             id=interception_id(started_at, getrandbits(74)),

@@ -4,8 +4,6 @@ from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
-import msgspec
-
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import UpstreamBroke
 from aibridge.domain.provider import Provider, ProviderKind
@@ -34,18 +32,20 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
         pool = call.head.route.pool
         try:
             connection = pool.take() or await pool.connect()
-            while True:
+            done = False
+            while not done:
                 reply.draw_from(connection)
                 call.asked = True
                 try:
                     await connection.exchange(request, exchange, call.started + total)
-                    break
+                    done = True
                 except Stale:  # the provider has not read it: it goes once more, over a new connection
                     pass
                 finally:
                     reply.draw_from(None)
                     pool.give_back(connection)
-                connection = await pool.connect()
+                if not done:
+                    connection = await pool.connect()
         finally:
             reply.reading = exchange.reader.finish() if exchange.reader is not None else None
         if exchange.withheld is not None:
@@ -58,15 +58,18 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
     return relayed
 
 
-class Exchange(msgspec.Struct, eq=False):
+class Exchange:
     """Takes an answer as it comes, gives it to the client first and to the reader of usage second."""
 
-    _call: Call
-    _reply: Reply
-    reader: UsageReader | None = None
-    withheld: Withheld | None = None
-    unframed: bool = False
-    """Whether it is a stream that only its connection's end can end."""
+    __slots__ = ("_call", "_reply", "reader", "unframed", "withheld")
+
+    def __init__(self, call: Call, reply: Reply) -> None:
+        self._call = call
+        self._reply = reply
+        self.reader: UsageReader | None = None
+        self.withheld: Withheld | None = None
+        self.unframed = False
+        """Whether it is a stream that only its connection's end can end."""
 
     @property
     def ended_without_an_end(self) -> bool:
@@ -142,7 +145,7 @@ def _request(call: Call, *, send_actor_headers: bool) -> bytes:
     return lines[1] + b"\r\n"
 
 
-def _lines(head: Head, own_credential: Headers, actor: Actor | None) -> bytes:
+def _lines(head: Head, own_credential: Headers | None, actor: Actor | None) -> bytes:
     """All of our head but the length of a body. `actor` is told to the provider, if given."""
     route, target = head.route, head.upstream_path
     query = clean_query(head.query)
@@ -158,7 +161,7 @@ def _lines(head: Head, own_credential: Headers, actor: Actor | None) -> bytes:
     return b"".join(parts)
 
 
-def _credential(provider: Provider, fields: Fields, own: Headers) -> bytes:
+def _credential(provider: Provider, fields: Fields, own: Headers | None) -> bytes:
     """The header lines of the credential that the provider sees: the client's own, or else the central one."""
     if own:
         return b"".join(b"%b: %b\r\n" % header for header in own)

@@ -7,8 +7,6 @@ from struct import pack
 from time import monotonic
 from typing import Protocol
 
-import msgspec
-
 from aibridge.wire.dialect import Reading
 
 
@@ -22,7 +20,7 @@ class Source(Protocol):
         """Bring more."""
 
 
-class Reply(msgspec.Struct, eq=False):
+class Reply:
     """The response on its way out.
 
     Bytes go to the client as they come, except for the last ones: those are held until the edge says `finish()`, which
@@ -31,26 +29,32 @@ class Reply(msgspec.Struct, eq=False):
     of HTTP/1.0, whose body without a known length ends with the connection.
     """
 
-    _transport: asyncio.WriteTransport
-    keep_alive: bool
-    may_chunk: bool = True
-    gone: bool = False
-    """Whether the client has left; until its call is cancelled, bytes may still come."""
-    paused: bool = False
-    started: bool = False
-    streaming: bool = False
-    sent: int = 0
-    """Bytes of the body, those that are held included."""
-    status: int | None = None
-    first_byte_at: float | None = None
-    begun: Callable[[float], None] | None = None
-    """Told when the head is here, and at what instant."""
-    reading: Reading | None = None
-    _head: bytes = b""
-    _held: bytes = b""
-    _chunked: bool = False
-    _source: Source | None = None
-    _drained: asyncio.Future[None] | None = None
+    __slots__ = (
+        *("_chunked", "_drained", "_head", "_held", "_source", "_transport", "begun", "first_byte_at", "gone"),
+        *("keep_alive", "may_chunk", "paused", "reading", "sent", "started", "status", "streaming"),
+    )
+
+    def __init__(self, transport: asyncio.WriteTransport, *, keep_alive: bool, may_chunk: bool = True) -> None:
+        self._transport = transport
+        self.keep_alive = keep_alive
+        self.may_chunk = may_chunk
+        self.gone = False
+        """Whether the client has left; until its call is cancelled, bytes may still come."""
+        self.paused = False
+        self.started = False
+        self.streaming = False
+        self.sent = 0
+        """Bytes of the body, those that are held included."""
+        self.status: int | None = None
+        self.first_byte_at: float | None = None
+        self.begun: Callable[[float], None] | None = None
+        """Told when the head is here, and at what instant."""
+        self.reading: Reading | None = None
+        self._head = b""
+        self._held = b""
+        self._chunked = False
+        self._source: Source | None = None
+        self._drained: asyncio.Future[None] | None = None
 
     def begin(self, status: int, head: bytes, *, chunked: bool, streaming: bool) -> None:
         """Take status line and headers, without sending them yet.
