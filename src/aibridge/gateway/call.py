@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
@@ -92,6 +93,9 @@ class RequestBody:
             self._reader.set_result(None)
 
 
+NO_CREDENTIAL: Final[Headers] = []
+
+
 class Call:
     """A request on its way through the layers. Each field is set by the layer that learns it."""
 
@@ -110,7 +114,7 @@ class Call:
         """In UTC microseconds."""
         self.content = b""
         self.actor: Actor | None = None
-        self.own_credential: Headers | None = None
+        self.own_credential = NO_CREDENTIAL
         """The header lines of a credential that the client brought for the provider, when it pays for itself."""
         self.caller: Caller | None = None
         self.view: View | None = None
@@ -125,7 +129,7 @@ class Call:
         self.stopping = False
         """Set before it is cancelled because the gateway stops, so that it is not taken for a client that left."""
         self.written: Callable[[Callable[[], None]], None] | None = None
-        """Runs a function when the end of a recorded call is written, before which its client must not take it for ended."""
+        """Runs a function when the end of a recorded call is written: not before may its client take it for ended."""
 
 
 Clock = Callable[[], float]

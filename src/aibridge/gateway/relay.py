@@ -145,7 +145,7 @@ def _request(call: Call, *, send_actor_headers: bool) -> bytes:
     return lines[1] + b"\r\n"
 
 
-def _lines(head: Head, own_credential: Headers | None, actor: Actor | None) -> bytes:
+def _lines(head: Head, own_credential: Headers, actor: Actor | None) -> bytes:
     """All of our head but the length of a body. `actor` is told to the provider, if given."""
     route, target = head.route, head.upstream_path
     query = clean_query(head.query)
@@ -161,7 +161,7 @@ def _lines(head: Head, own_credential: Headers | None, actor: Actor | None) -> b
     return b"".join(parts)
 
 
-def _credential(provider: Provider, fields: Fields, own: Headers | None) -> bytes:
+def _credential(provider: Provider, fields: Fields, own: Headers) -> bytes:
     """The header lines of the credential that the provider sees: the client's own, or else the central one."""
     if own:
         return b"".join(b"%b: %b\r\n" % header for header in own)
