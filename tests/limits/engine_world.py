@@ -8,7 +8,7 @@ from aibridge.domain.errors import Refused
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Rule, Unit
 from aibridge.domain.usage import Usage
-from aibridge.limits.counts import Ask, Held, Place, Refusal
+from aibridge.limits.counts import Ask, Held, Memo, Place, Refusal
 from aibridge.limits.engine import Admission, Caller, Limits, Size
 from aibridge.limits.memory import Memory
 from aibridge.overload.outcome import Outcome
@@ -46,6 +46,11 @@ class Counting(Memory):
         super().__init__(world.rules, lambda: world.now)
         self.asked: list[tuple[Ask, ...]] = []
         self.places: list[Place | None] = []
+
+    def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal:
+        self.asked.append(asks)
+        self.places.append(None)
+        return super().at_once(asks, memo)
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         self.asked.append(asks)

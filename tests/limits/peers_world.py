@@ -100,7 +100,7 @@ class Peers:
 
     async def cancel(self, which: int) -> None:
         if self.calls:
-            self.calls.pop(which % len(self.calls)).cancel()
+            self.calls[which % len(self.calls)].cancel()
 
     async def turn(self, which: int) -> None:
         await asyncio.sleep(0.002 if which % 2 else 0)

@@ -225,3 +225,32 @@ def test_people_without_an_organization_of_their_own_share_one() -> None:
     world = World([rule("a", subject=Subject.ORGANIZATION)])
     world.admit(caller(Actor(id="u3", username="eve", token_id="t3")))
     assert asked(world) == [("a", str(DEFAULT_ORGANIZATION))]
+
+
+def test_what_one_caller_asks_is_worked_out_once() -> None:
+    world = World([rule("calls", amount=9, subject=Subject.USER), rule("t", Unit.TOTAL_TOKENS, 1000)])
+    who = caller()
+    for body_bytes in (40, 40, 400):
+        world.admit(who, Size(model="m", body_bytes=body_bytes, max_output_tokens=0))
+    assert world.counts.asked[0][0] is world.counts.asked[2][0]
+    assert [asks[1].cost for asks in world.counts.asked] == [10.0, 10.0, 100.0]
+    assert world.used() == {("calls", "u1"): 3.0, ("t", ""): 120.0}
+
+
+def test_one_caller_may_ask_for_other_models_and_without_any() -> None:
+    world = World([rule("all", amount=9), rule("m", amount=9, model="m"), rule("t", Unit.TOTAL_TOKENS, 1000)])
+    who = caller()
+    for size in (SIZE, None, Size(model="n", body_bytes=40, max_output_tokens=0), SIZE):
+        world.admit(who, size)
+    assert world.used() == {("all", ""): 4.0, ("m", ""): 2.0, ("t", ""): 210.0}
+
+
+def test_one_caller_is_admitted_by_the_rules_in_force() -> None:
+    world = World([rule("a", amount=9)])
+    who = caller()
+    world.admit(who)
+    world.rules = (rule("a", amount=9), rule("b", amount=1))
+    world.limits.replace(world.rules)
+    world.admit(who)
+    assert world.limits.decisions["b", "everyone", "admitted"] == 1
+    world.refusal(who)

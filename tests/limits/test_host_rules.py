@@ -196,6 +196,5 @@ def test_whatever_each_worker_learns_when_nothing_stays_held(steps: Sequence[Ste
             replaced({0: OWN})
             assert {limiter.in_flight for limiter in limiters} <= {0}
             assert made.memory.waiting == 0
-            assert made.memory._taken == {}
 
     uvloop.run(walk())

@@ -6,7 +6,7 @@ import pytest
 from virtual_time import run
 
 from aibridge.domain.rule import Mode, Rule, Subject, Unit
-from aibridge.limits.counts import Ask, Counts, Held, Place, Present, Refusal
+from aibridge.limits.counts import Ask, Counts, Held, Memo, Place, Present, Refusal
 from aibridge.limits.memory import Memory
 from aibridge.overload.outcome import Outcome
 
@@ -250,3 +250,38 @@ def test_what_has_no_queue_refuses_at_once(rule: Rule) -> None:
         assert isinstance(answers[-1], Refusal)
 
     run(scenario())
+
+
+def test_what_is_looked_up_for_a_subject_is_good_until_another_has_its_place() -> None:
+    now = [0.0]
+    memory = Memory([CALLS], lambda: now[0], most_keys=1)
+    ada, bob = Memo(), Memo()
+    assert isinstance(memory.at_once((Ask(0, "ada"),), ada), Held)
+    now[0] = 60.0
+    for _ in range(3):  # in the place of ada, who is idle
+        assert isinstance(memory.at_once((Ask(0, "bob"),), bob), Held)
+    for _ in range(3):  # of whom another now holds what both of them share
+        assert isinstance(memory.at_once((Ask(0, "ada"),), ada), Held)
+    for who, memo in (("ada", ada), ("ada", Memo()), ("bob", bob), ("bob", Memo())):
+        assert isinstance(memory.at_once((Ask(0, who),), memo), Refusal)
+    now[0] = 120.0
+    assert isinstance(memory.at_once((Ask(0, "ada"),), ada), Held)
+    assert used(memory, 0, "ada", 120.0) == 1.0
+
+
+def test_what_is_looked_up_is_good_until_there_are_other_rules() -> None:
+    memory = Memory([CALLS], lambda: 0.0)
+    memo = Memo()
+    for _ in range(3):
+        assert isinstance(memory.at_once((Ask(0, "ada"),), memo), Held)
+    memory.replace({0: BURSTS})
+    assert [isinstance(memory.at_once((Ask(0, "ada"),), memo), Held) for _ in range(3)] == [True, True, False]
+    memory.replace({})
+    assert isinstance(memory.at_once((Ask(0, "ada"),), memo), Held)
+
+
+def test_what_costs_as_much_as_was_asked_for_is_only_given_back_where_it_is_held() -> None:
+    memory = Memory([CALLS, TOKENS, SLOTS], lambda: 0.0)
+    call = held(memory, Ask(0, "ada"), Ask(1, "ada", 200.0), Ask(2, ""))
+    memory.settle(call, None, Outcome.SUCCESS)
+    assert [used(memory, 0, "ada"), used(memory, 1, "ada"), used(memory, 2, "")] == [1.0, 200.0, 0.0]

@@ -137,7 +137,6 @@ def test_no_interleaving_loses_a_permit_or_gives_one_too_many(seed: int) -> None
         assert memory.waiting == 0
         now = asyncio.get_running_loop().time()
         assert [memory._counters[rule].used("", now) for rule in range(2)] == [0, 0]
-        assert not memory._taken
 
     run(scenario())
     assert (most[0], most[1]) == (4, 2)

@@ -12,6 +12,7 @@ from aibridge.domain.price import Price
 from aibridge.domain.rule import Mode, Subject, Unit
 from aibridge.limits.arrivals import Arrival
 from aibridge.limits.estimate import DEFAULT_OUTPUT_TOKENS
+from aibridge.limits.memory import Memory
 from aibridge.limits.replay import Answer, Decision, Replay
 from aibridge.limits.synthetic import synthetic
 
@@ -194,5 +195,5 @@ def test_nothing_is_held_when_all_is_over() -> None:
             replay.arrive(call)
         replay.finish()
         counts = replay._limits._counts
-        assert getattr(counts, "_taken") == {}  # noqa: B009 -- the protocol does not have it
-        assert counts.full(0, "") is None
+        assert isinstance(counts, Memory)
+        assert counts._counters[0].used("", 0.0) == 0.0

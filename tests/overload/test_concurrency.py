@@ -71,6 +71,20 @@ def test_it_tells_how_many_are_held_and_whether_that_is_all() -> None:
     assert seen == [(0, False, True), (2, True, False), (1, False, False)]
 
 
+def test_what_is_let_in_without_a_permit_counts_as_with_one() -> None:
+    limiter = ConcurrencyLimiter(2, "AI Bridge")
+    permit = entered(limiter, 100.0)
+    assert limiter.admits(101.0)
+    assert limiter.take(101.0) is None
+    assert not limiter.admits(101.0)
+    assert limiter.in_flight == 2
+    assert isinstance(limiter.enter(101.0), Rejection)
+    limiter.give_back(101.0, Outcome.SUCCESS, 105.0)
+    assert (limiter.in_flight, limiter._average_hold) == (1, 4.0)
+    limiter.leave(permit, Outcome.IGNORED, 106.0)
+    assert limiter.idle(106.0)
+
+
 def test_asking_for_the_wait_is_a_promise_as_a_refusal_is() -> None:
     limiter = taught(maximum=2, hold=8.0)
     entered(limiter, 100.0)

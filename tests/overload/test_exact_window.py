@@ -227,6 +227,8 @@ def test_a_call_cannot_weigh_more_than_one() -> None:
         ExactWindow(1, 1.0).take(0.0, 2.0)
     with pytest.raises(ValueError, match="cannot weigh a cost of 2"):
         ExactWindow(1, 1.0).wait(0.0, 2.0)
+    with pytest.raises(ValueError, match="cannot weigh a cost of 2"):
+        ExactWindow(1, 1.0).admits(0.0, 2.0)
 
 
 def test_the_oracle_sees_a_violation() -> None:

@@ -24,9 +24,10 @@ def few_places(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def assert_wait_is_what_take_says(limiter: ExactWindow, now: float) -> None:
     before = copy.deepcopy(limiter)
-    wait = limiter.wait(now)
+    admits, wait = limiter.admits(now), limiter.wait(now)
     assert (limiter._newest, limiter._burst) == (before._newest, before._burst)
     rejection = limiter.take(now)
+    assert admits == (rejection is None)
     assert wait == (0.0 if rejection is None else rejection.retry_after)
     assert rejection is None or wait > 0.0
 

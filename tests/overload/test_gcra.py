@@ -149,9 +149,10 @@ def test_asking_for_the_wait_says_what_taking_would_and_changes_nothing(
     for share, cost, difference in calls:
         now += share / rate
         before = copy.deepcopy(limiter)
-        wait = limiter.wait(now, cost)
+        admits, wait = limiter.admits(now, cost), limiter.wait(now, cost)
         assert (limiter._since, limiter._spent) == (before._since, before._spent)
         rejection = limiter.take(now, cost)
+        assert admits == (rejection is None)
         assert wait == (0.0 if rejection is None else rejection.retry_after)
         if rejection is not None:
             assert wait > 0.0
@@ -258,6 +259,8 @@ def test_a_cost_that_can_never_pass_is_an_error_not_a_wait(cost: float) -> None:
         Gcra(1.0, 5.0, "tokens").take(0.0, cost)
     with pytest.raises(ValueError, match="can never pass a burst of 5"):
         Gcra(1.0, 5.0, "tokens").wait(0.0, cost)
+    with pytest.raises(ValueError, match="can never pass"):
+        Gcra(1.0, 5.0, "tokens").admits(0.0, cost)
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,17 @@ def test_a_hundred_thousand_callers_cost_at_most_twenty_megabytes() -> None:
 def test_at_least_one_place_is_needed() -> None:
     with pytest.raises(ValueError, match="maximum must be at least 1, not 0"):
         keyed(0)
+
+
+def test_who_remembers_values_hears_when_a_key_may_have_another() -> None:
+    heard: list[int] = []
+    limiters: Keyed[str, ExactWindow] = Keyed(
+        lambda: ExactWindow(1, 1.0), ExactWindow.idle, 2, lambda: heard.append(len(limiters))
+    )
+    for name in ("a", "b", "a"):
+        limiters.get(name, 0.0).take(0.0)
+    assert heard == []
+    limiters.get("c", 0.5)  # shared
+    assert heard == [2]
+    limiters.get("c", 1.0)  # in the place of another
+    assert heard == [2, 2]

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from aibridge.domain.rule import Mode, Rule
 from aibridge.limits.counts import Present
-from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
+from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import ExactWindow, Gcra
 
@@ -27,10 +27,10 @@ L = TypeVar("L", bound=_Limiter)
 class _Subjects(Generic[L]):
     """A limiter for each of at most `most_keys` subjects; see `Keyed` for what happens beyond."""
 
-    def __init__(self, rule: Rule, make: Callable[[], L], most_keys: int) -> None:
+    def __init__(self, rule: Rule, make: Callable[[], L], most_keys: int, moved: Callable[[], None]) -> None:
         self.rule = rule
         self.shadow = rule.mode is Mode.SHADOW
-        self.limiters: Keyed[str, L] = Keyed(make, lambda limiter, now: limiter.idle(now), most_keys)
+        self.limiters: Keyed[str, L] = Keyed(make, lambda limiter, now: limiter.idle(now), most_keys, moved)
 
     def counts_as(self, rule: Rule) -> bool:
         """Whether what is counted here can go on to be counted by another rule of the same number."""
@@ -45,6 +45,10 @@ class _Subjects(Generic[L]):
     def _fit(self, now: float) -> None:
         """Have the limiters of all subjects allow what the rule does now."""
         raise NotImplementedError
+
+    def full(self, _: str) -> ConcurrencyLimiter | None:
+        """The limiter of a subject that has nothing left, where that is certain for whoever asks."""
+        return None
 
     def used(self, key: str, now: float) -> float:
         """How much of the rule's amount is taken."""
@@ -73,22 +77,13 @@ class Spent(_Subjects[ExactWindow | Gcra]):
     the highest cost that can ever be taken.
     """
 
-    def __init__(self, rule: Rule, most_keys: int) -> None:
+    def __init__(self, rule: Rule, most_keys: int, moved: Callable[[], None]) -> None:
         self.most = _most(rule)
-        super().__init__(rule, self._limiter, most_keys)
+        super().__init__(rule, self._limiter, most_keys, moved)
 
     def wait(self, key: str, cost: float, now: float) -> float:
-        """How long until `take` would count it, in seconds: the truth; 0.0 if it would do so now."""
+        """How long until a call of this cost is admitted, in seconds: the truth; 0.0 if one would be now."""
         return self.limiters.get(key, now).wait(now, cost)
-
-    def refuses(self, key: str, cost: float, now: float) -> bool:
-        """Whether `take` would refuse."""
-        return self.limiters.get(key, now).wait(now, cost) > 0.0
-
-    def take(self, key: str, cost: float, now: float) -> ExactWindow | Gcra | None:
-        """Count it, and say where; None if there is not enough left."""
-        limiter = self.limiters.get(key, now)
-        return limiter if limiter.take(now, cost) is None else None
 
     def _limiter(self) -> ExactWindow | Gcra:
         rule = self.rule
@@ -112,23 +107,18 @@ class Permits(_Subjects[ConcurrencyLimiter]):
     most = 1.0
     """The highest cost there is."""
 
-    def __init__(self, rule: Rule, most_keys: int) -> None:
-        super().__init__(rule, lambda: ConcurrencyLimiter(self.rule.amount, rule.name), most_keys)
+    def __init__(self, rule: Rule, most_keys: int, moved: Callable[[], None]) -> None:
+        super().__init__(rule, lambda: ConcurrencyLimiter(self.rule.amount, rule.name), most_keys, moved)
         self.queued = rule.queues
 
     def wait(self, key: str, _: float, now: float) -> float:
         """About how long until one of those refused by now gets a permit, each a later one, in seconds."""
         return self.limiters.get(key, now).wait(now)
 
-    def refuses(self, key: str, _: float, now: float) -> bool:
-        """Whether `take` would refuse."""
-        return self.limiters.get(key, now).full
-
-    def take(self, key: str, _: float, now: float) -> Permit | None:
-        """Give a permit if one is left."""
-        limiter = self.limiters.get(key, now)
-        entered = None if limiter.full else limiter.enter(now)
-        return entered if isinstance(entered, Permit) else None
+    def full(self, key: str) -> ConcurrencyLimiter | None:
+        """The limiter of a subject that has nothing left, where nobody can wait for it."""
+        limiter = self.limiters.known(key)
+        return None if limiter is None or limiter.admits(0.0) or self.shadow or self.queued else limiter
 
     def _fit(self, _: float) -> None:
         self.queued = self.rule.queues
@@ -139,14 +129,3 @@ class Permits(_Subjects[ConcurrencyLimiter]):
 def _most(rule: Rule) -> float:
     """The highest cost that can ever be taken of what is spent."""
     return 1.0 if rule.exact else float(rule.burst or rule.amount)
-
-
-def correct(taken: ExactWindow | Gcra, at: float, difference: float, now: float) -> None:
-    """Correct what was taken at `at` by `difference`, its true cost less the taken one.
-
-    A call that counts as one can become none, but not more.
-    """
-    if isinstance(taken, Gcra):
-        taken.settle(now, difference)
-    elif difference < 0.0:
-        taken.give_back(at, now)

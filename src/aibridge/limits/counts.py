@@ -1,7 +1,7 @@
 """What every place that counts can do. The data plane knows no more of them than this."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -32,6 +32,17 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     batch: bool = False
 
 
+class Memo(msgspec.Struct, gc=False):
+    """Where a place that counts may keep what it has looked up for asks about certain rules and subjects.
+
+    It is the place's own; nobody else looks into it. It comes with asks about the same ones only, whatever they cost.
+    """
+
+    looked_up: Any = None
+    epoch: object = None
+    """By which the place knows whether that is still good."""
+
+
 class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """No, for now: the first rule that said so, and when all of them will say yes.
 
@@ -49,14 +60,19 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Held(msgspec.Struct, array_like=True):
     """What a call took, until `settle`. `number` is its name at the place that counts, unique while held.
 
-    `asks` are those that were counted. `shadows` are the rules in shadow mode that would have refused; nothing was
-    taken of those.
+    `asks` are those that were counted: the very tuple that was asked with, where it was counted as it is. `shadows` are
+    the rules in shadow mode that would have refused; nothing was taken of those.
     """
 
     number: int
     asks: tuple[Ask, ...]
     shadows: tuple[int, ...] = ()
     waited: float = 0.0
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """What was asked for of each."""
+        return tuple([ask.cost for ask in self.asks])
 
 
 class Present(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -76,6 +92,10 @@ class Counts(Protocol):
     on_trip: Callable[[str, float], None]
     """Called when another process says that a breaker opened, with its name and the seconds left; 0.0 for a reset."""
 
+    def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal | None:
+        """As `take`, of a call that would not wait, where nobody has to be asked for it; None where somebody has."""
+        ...
+
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         """Take all that is asked for, or nothing.
 
@@ -85,11 +105,12 @@ class Counts(Protocol):
         """
         ...
 
-    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome) -> None:
+    def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome) -> None:
         """Give back what is held and correct what was weighed. Never waits, never raises; once for each `held`.
 
         `costs` are the true costs, one for each of `held.asks`: 1.0 for a call that counts as one, 0.0 for one that
-        turned out not to count. `outcome` tells whether the call taught how long one is held.
+        turned out not to count; None where they are what was asked for. `outcome` tells whether the call taught how
+        long one is held.
         """
         ...
 

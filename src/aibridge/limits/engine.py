@@ -4,7 +4,7 @@ All the rules of a call are asked at one time, all or none. Nothing here counts:
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -13,13 +13,14 @@ from aibridge.domain.errors import Refused
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Rule, Subject
 from aibridge.domain.usage import Usage
-from aibridge.limits.counts import Ask, Counts, Held, Place, Refusal
-from aibridge.limits.estimate import Size, Tariff, expected
+from aibridge.limits.counts import Ask, Counts, Held, Refusal
+from aibridge.limits.estimate import Size, Tariff
 from aibridge.limits.explain import refused
 from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.numbers import numbered
 from aibridge.limits.scope import Caller, name_of, place_of
+from aibridge.limits.terms import Terms, terms_of
 from aibridge.limits.told import BELIEVED, Refusals, Told, Who
 from aibridge.overload.outcome import Outcome
 from aibridge.overload.retry import Policy
@@ -30,13 +31,17 @@ __all__ = ["WAIT_BOUNDS", "Admission", "Caller", "Limits", "Size"]
 class Admission(msgspec.Struct, frozen=True, gc=False):
     """What a call holds from `admit` to `close`; `held` is None where no rule applies.
 
-    `lines` are the rules by which it was admitted: it is closed by these, whatever they have become.
+    `lines` are the rules it was admitted by, one for each of the asks that are held: it is closed by these, whatever
+    they have become. `size` is by what some of them were weighed; None where none was.
     """
 
     held: Held | None
-    caller: Caller
-    size: Size | None
-    lines: Mapping[int, Line]
+    lines: tuple[Line, ...] = ()
+    size: Size | None = None
+
+
+_FREE = Admission(None)
+"""Of a call that no rule applies to."""
 
 
 class Limits:
@@ -95,7 +100,7 @@ class Limits:
 
     def check_capacity(self) -> Refused | None:
         """What is known to be full whoever calls. Takes nothing."""
-        return self._full(self._house) if self._house else None
+        return self._full(self._house)
 
     def check(self, caller: Caller, now: float) -> Refused | None:
         """What is known, beyond `check_capacity`, without asking. Takes nothing.
@@ -107,8 +112,8 @@ class Limits:
             if full is not None:
                 return full
         if self._refusals:
-            told = self._refusals.find(self._who(caller), now)
-            if told is not None:
+            told = self._refusals.get(self._who(caller))
+            if told is not None and now < told.until:
                 self._lines[told.rule].refused += 1
                 return told.again(now)
         return None
@@ -124,29 +129,31 @@ class Limits:
             BudgetSpent: a limit is used up for longer than that.
             AtCapacity: as many calls as allowed are in progress.
         """
-        matching, queues = self._matching(caller.provider, None if size is None else size.model)
-        asks = self._asks(matching, caller, size)
-        lines = self._lines
+        model = None if size is None else size.model
+        terms = caller.terms
+        if terms is None or terms.in_force is not self._lines or terms.model != model:
+            terms = caller.terms = terms_of(caller, model, self._matching(caller.provider, model), self._lines)
+        asks = terms.asks
         if not asks:
-            return Admission(None, caller, size, lines)
-        if queues:
-            answer = await self._wait(asks, place_of(caller, size))
-        else:
-            answer = await self._counts.take(asks)
-        if lines is not self._lines:  # the rules have changed meanwhile; some that it was asked by may be gone
-            lines = {**lines, **self._lines}
+            return _FREE
+        weighed_by = size if terms.weighed else None
+        if weighed_by is not None:
+            asks = terms.asked(weighed_by)
+        answer = None if terms.queues else self._counts.at_once(asks, terms.memo)
+        if answer is None:
+            answer = await self._ask(terms, asks, caller, size)
         if isinstance(answer, Refusal):
-            _count_wait(lines, asks, answer.waited)
-            raise self._no(lines, answer, asks, caller)
-        for ask in answer.asks:
-            line = lines[ask.rule]
+            raise self._no(answer, asks, caller, self._since(terms))
+        if answer.asks is asks and terms.in_force is self._lines:
+            lines = terms.lines
+        else:
+            known = self._since(terms)
+            lines = tuple([known[ask.rule] for ask in answer.asks])
+        for line in lines:
             line.admitted += 1
-            line.in_progress += 1
-        for index in answer.shadows:
-            lines[index].shadow_refused += 1
-        if answer.waited:
-            _count_wait(lines, answer.asks, answer.waited)
-        return Admission(answer, caller, size, lines)
+        if answer.shadows or answer.waited:
+            _note(answer, self._since(terms))
+        return Admission(answer, lines, weighed_by)
 
     def close(self, admission: Admission, usage: Usage | None, outcome: Outcome, *, counted: bool = True) -> None:
         """Give back what a call holds, and correct what it took to what it used. Never waits, never raises.
@@ -155,21 +162,19 @@ class Limits:
         `outcome` tells whether it taught how long a place is held.
         """
         held = admission.held
-        if held is not None:
-            size, lines = admission.size, admission.lines
-            costs = []
-            for ask in held.asks:
-                line = lines[ask.rule]
-                line.in_progress -= 1
-                if not counted:
-                    costs.append(0.0)
-                elif usage is None or size is None or line.measure is None:
-                    costs.append(ask.cost)
-                else:
-                    costs.append(line.measure(usage, size.model))
-            self._counts.settle(held, tuple(costs), outcome)
-            if self._refusals:
-                self._forget(held.asks, costs)
+        if held is None:
+            return
+        lines, size = admission.lines, admission.size
+        for line in lines:
+            line.ended += 1
+        costs: tuple[float, ...] | None = None
+        if not counted:
+            costs = (0.0,) * len(lines)
+        elif size is not None and usage is not None:
+            costs = _costs(lines, held.asks, usage, size.model)
+        self._counts.settle(held, costs, outcome)
+        if costs is not None and self._refusals:
+            self._forget(held.asks, costs)
 
     @property
     def decisions(self) -> dict[tuple[str, str, str], int]:
@@ -201,49 +206,42 @@ class Limits:
         """
         return [(line.rule.name, line.waits, line.waited) for line in self._lines.values() if line.queues]
 
-    def _match(self, provider: str, model: str | None) -> tuple[tuple[Line, ...], bool]:
-        """The rules a call falls under, and whether any of them has a queue."""
-        lines = tuple(
+    def _match(self, provider: str, model: str | None) -> tuple[Line, ...]:
+        """The rules a call falls under."""
+        return tuple(
             line
             for line in self._lines.values()
             if line.provider(provider) and (not line.rule.needs_body if model is None else line.model(model))
         )
-        return lines, any(line.queues for line in lines)
 
-    async def _wait(self, asks: tuple[Ask, ...], place: Place) -> Held | Refusal:
+    def _since(self, terms: Terms) -> Mapping[int, Line]:
+        """The rules in force, and those that were by these terms and may have gone meanwhile."""
+        before = terms.in_force
+        return before if before is self._lines else {**before, **self._lines}
+
+    async def _ask(self, terms: Terms, asks: tuple[Ask, ...], caller: Caller, size: Size | None) -> Held | Refusal:
         """Take all or nothing, if need be after a while."""
-        lines = [line for line in (self._lines[ask.rule] for ask in asks) if line.queues]
+        if not terms.queues:
+            return await self._counts.take(asks)
+        lines = [line for line in terms.lines if line.queues]
         for line in lines:
             line.waiting += 1
         try:
-            return await self._counts.take(asks, place)
+            return await self._counts.take(asks, place_of(caller, size))
         finally:
             for line in lines:
                 line.waiting -= 1
 
-    def _full(self, lines: Sequence[Line]) -> Refused | None:
+    def _full(self, lines: Iterable[Line]) -> Refused | None:
         for line in lines:
             refusal = self._counts.full(line.index, "")
             if refusal is not None:
                 return self._refused(line, "", refusal, (line.policy,))
         return None
 
-    def _asks(self, lines: tuple[Line, ...], caller: Caller, size: Size | None) -> tuple[Ask, ...]:
-        asks = []
-        usage = None
-        for line in lines:
-            key = line.key(caller)
-            if key is None:
-                continue
-            if line.measure is not None and size is not None:
-                usage = usage or expected(size)
-                asks.append(Ask(line.index, key, line.measure(usage, size.model)))
-            else:
-                asks.append(Ask(line.index, key))
-        return tuple(asks)
-
-    def _no(self, lines: Mapping[int, Line], refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> Refused:
+    def _no(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, lines: Mapping[int, Line]) -> Refused:
         """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before."""
+        _count_wait(lines, asks, refusal.waited)
         line = lines[refusal.rule]
         enforced = [other for other in (lines[ask.rule] for ask in asks) if other.enforced]
         policies = (line.policy, *(other.policy for other in enforced if other is not line))
@@ -297,7 +295,24 @@ class Limits:
         return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through
 
 
-def _count_wait(lines: Mapping[int, Line], asks: tuple[Ask, ...], seconds: float) -> None:
+def _costs(lines: Sequence[Line], asks: Sequence[Ask], usage: Usage, model: str) -> tuple[float, ...]:
+    """What of each rule a call used."""
+    return tuple(
+        [
+            ask.cost if line.measure is None else line.measure(usage, model)
+            for line, ask in zip(lines, asks, strict=True)
+        ]
+    )
+
+
+def _note(held: Held, lines: Mapping[int, Line]) -> None:
+    """Count who would have refused a call, and how long it waited."""
+    for number in held.shadows:
+        lines[number].shadow_refused += 1
+    _count_wait(lines, held.asks, held.waited)
+
+
+def _count_wait(lines: Mapping[int, Line], asks: Sequence[Ask], seconds: float) -> None:
     if seconds > 0.0:
         for ask in asks:
             lines[ask.rule].count_wait(seconds)

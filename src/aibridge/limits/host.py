@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final, TypeVar, cast
 
 from aibridge.domain.rule import Rule
-from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
+from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
 from aibridge.limits.host_frames import (
     Batches,
     Cancel,
@@ -59,6 +59,9 @@ class HostCounts(asyncio.Protocol):
         _, counts = await asyncio.get_running_loop().create_connection(lambda: cls(gone), sock=end)
         return counts
 
+    def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
+        """Never; see `Counts`."""
+
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         """Take all or nothing; see `Counts`."""
         if not self.healthy:
@@ -82,7 +85,7 @@ class HostCounts(asyncio.Protocol):
         counted = asks if answer.asks is None else answer.asks
         return Held(number=number, asks=counted, shadows=answer.shadows, waited=answer.waited)
 
-    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome) -> None:
+    def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome) -> None:
         """Give back, with the next write; see `Counts`."""
         self._say(Settle(number=held.number, costs=costs, outcome=outcome))
 

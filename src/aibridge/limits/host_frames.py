@@ -32,10 +32,10 @@ class Cancel(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
 
 
 class Settle(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
-    """Give back what a call holds; `costs` are the true ones of what was taken."""
+    """Give back what a call holds; `costs` are the true ones of what was taken, None for those of the asks."""
 
     number: int
-    costs: tuple[float, ...]
+    costs: tuple[float, ...] | None
     outcome: Outcome
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Counts, Held, Refusal
@@ -21,10 +21,7 @@ from aibridge.limits.host_frames import (
     Took,
     Tripped,
 )
-from aibridge.limits.memory import Memory
 from aibridge.overload.outcome import Outcome
-
-_Answer = TypeVar("_Answer")
 
 
 class HostService:
@@ -37,7 +34,6 @@ class HostService:
 
     def __init__(self, counts: Counts, rules: Sequence[Rule]) -> None:
         self.counts = counts
-        self._asks_others = not isinstance(counts, Memory)
         counts.on_trip = self._tell
         self._own = dict(enumerate(rules))
         self._said: dict[_Worker, Mapping[int, Rule]] = {}  # who spoke last stands last
@@ -48,9 +44,9 @@ class HostService:
         """Serve the worker at the other end of this pair of sockets, from now until it leaves or dies."""
         await asyncio.get_running_loop().create_connection(lambda: _Worker(self, self._workers), sock=end)
 
-    def may_wait(self, take: Take) -> bool:
-        """Whether a call may have to wait before it is decided: for other hosts' counts, or in a queue."""
-        return self._asks_others or (take.place is not None and any(ask.rule in self._queueing for ask in take.asks))
+    def may_queue(self, take: Take) -> bool:
+        """Whether a call may have to wait in a queue before it is decided."""
+        return take.place is not None and any(ask.rule in self._queueing for ask in take.asks)
 
     def replace(self, rules: Mapping[int, Rule], worker: "_Worker") -> None:
         """A worker says which rules it goes by."""
@@ -142,14 +138,15 @@ class _Worker(asyncio.Protocol):
         for task in (*self._waiting.values(), *self._looks):
             task.cancel()
         for held in self._held.values():
-            self._counts.settle(held, tuple(ask.cost for ask in held.asks), Outcome.IGNORED)
+            self._counts.settle(held, None, Outcome.IGNORED)
         self._held.clear()
 
     def _take(self, take: Take) -> None:
-        if self._service.may_wait(take):
+        answer = None if self._service.may_queue(take) else self._counts.at_once(take.asks)
+        if answer is None:
             self._waiting[take.number] = self._loop.create_task(self._wait(take))
         else:  # a task costs as much as a decision
-            self._decided(take, _at_once(self._counts.take(take.asks)))
+            self._decided(take, answer)
 
     async def _wait(self, take: Take) -> None:
         try:
@@ -181,18 +178,3 @@ class _Worker(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(self._batches.written(self._to_say))
         self._to_say = []
-
-
-def _at_once(decision: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """Run a coroutine that has nothing to wait for to its end.
-
-    Raises:
-        RuntimeError: it does wait.
-    """
-    try:
-        decision.send(None)
-    except StopIteration as done:
-        answer: _Answer = done.value
-        return answer
-    decision.close()
-    raise RuntimeError("a decision that cannot wait did wait")

@@ -21,14 +21,15 @@ class Line:
 
     __slots__ = (
         *("index", "rule", "key", "provider", "model", "policy", "measure", "enforced", "queues"),
-        *("admitted", "refused", "shadow_refused", "queued", "in_progress", "waiting", "waits", "waited"),
+        *("admitted", "refused", "shadow_refused", "queued", "ended", "waiting", "waits", "waited"),
     )
 
     def __init__(self, index: int, rule: Rule, tariff: Tariff) -> None:
         self.index = index
         self.change(rule, tariff)
         self.admitted = self.refused = self.shadow_refused = self.queued = 0
-        self.in_progress = self.waiting = 0  # admitted and not closed; in its queue
+        self.ended = 0  # of those admitted
+        self.waiting = 0  # in its queue
         self.waits = [0] * (len(WAIT_BOUNDS) + 1)
         self.waited = 0.0
 
@@ -42,6 +43,11 @@ class Line:
         self.measure: Measure | None = tariff.measure(rule.unit) if rule.weighed else None
         self.enforced = rule.mode is Mode.ENFORCE
         self.queues = rule.queues
+
+    @property
+    def in_progress(self) -> int:
+        """How many calls were admitted and have not ended."""
+        return self.admitted - self.ended
 
     def count_wait(self, seconds: float) -> None:
         """Count a call that stood in a queue, if this rule has one."""

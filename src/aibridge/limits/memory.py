@@ -6,15 +6,19 @@ from itertools import count
 from time import monotonic
 
 from aibridge.domain.rule import Mode, Rule
-from aibridge.limits.counters import Permits, Spent, correct
-from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
+from aibridge.limits.counters import Permits, Spent
+from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
+from aibridge.limits.limiters import Limiters
 from aibridge.limits.queues import Queue, Queues, Waiter
-from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
+from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.outcome import Outcome
-from aibridge.overload.rate import ExactWindow, Gcra
 
-_Thing = ExactWindow | Gcra | Permit
-"""What was taken, as `settle` wants it back: the limiter it was taken of, or the permit."""
+
+class Taken(Held):
+    """What a call took here: of which limiters, None once it is settled, and when."""
+
+    at: float = 0.0
+    limiters: Limiters | None = None
 
 
 class Memory:
@@ -32,15 +36,16 @@ class Memory:
         self._most_keys = most_keys
         self._counters: dict[int, Permits | Spent] = {}
         self._numbers = count(1)
-        self._taken: dict[int, tuple[float, list[_Thing]]] = {}  # when, and in the order of asks
         self._queues = Queues(clock, self._give_up)
         self.replace(dict(enumerate(rules)))
 
     def replace(self, rules: Mapping[int, Rule]) -> None:
         """Count for these rules from now on; see `Counts`."""
         before, now = self._counters, self._clock()
+        self._forget_limiters()
         self._counters = {number: self._counter(before.get(number), rule, now) for number, rule in rules.items()}
-        self._plain = not any(rule.weighed or rule.mode is Mode.SHADOW for rule in rules.values())
+        self._shadows = any(rule.mode is Mode.SHADOW for rule in rules.values())
+        self._queueing = any(rule.queues for rule in rules.values())
         same = {number: rule for number, rule in rules.items() if self._counters[number] is before.get(number)}
         left = self._queues.outdated(same, now)
         for limiter in self._queues.limiters():  # an amount may be larger now
@@ -48,19 +53,23 @@ class Memory:
         for waiter in left:
             self._ask_again(waiter, now, anew=True)
 
-    def try_take(self, asks: tuple[Ask, ...], now: float) -> Held | Refusal:
+    def try_take(self, asks: tuple[Ask, ...], now: float, memo: Memo | None = None) -> Held | Refusal:
         """Take all that is asked for, or nothing, without waiting.
 
         A cost above what its rule can ever admit at once is taken as that, and `settle` charges the rest.
         """
         try:
-            decided = self._decide(asks, now)
+            decided = self._decide(asks, now, memo)
         except KeyError:  # which costs nothing as long as all rules are known
             decided = self._decide(self._known(asks), now)
         return decided if isinstance(decided, Held) else self._refusal(decided, now)
 
+    def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal:
+        """Take all or nothing, without waiting; see `Counts`."""
+        return self.try_take(asks, self._clock(), memo)
+
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
-        """Take all or nothing; see `Counts`. Without a `place` it never suspends."""
+        """Take all or nothing, if need be after a while; see `Counts`."""
         now = self._clock()
         try:
             decided = self._decide(asks, now)
@@ -83,26 +92,21 @@ class Memory:
             self._gone(waiter)
             raise
 
-    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome, now: float | None = None) -> None:
+    def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome, now: float | None = None) -> None:
         """Give back and correct; see `Counts`. `now` is for those who do not live by the clock.
 
         Settled for a second time, nothing happens.
         """
-        taken = self._taken.pop(held.number, None)
-        if taken is None:
+        if not isinstance(held, Taken) or held.limiters is None:
             return
+        limiters, held.limiters = held.limiters, None
         now = self._clock() if now is None else now
-        at, things = taken
-        freed: list[ConcurrencyLimiter] = []
-        for ask, thing, cost in zip(held.asks, things, costs, strict=True):
-            if isinstance(thing, Permit):
-                if thing.limiter is not None:
-                    freed.append(thing.limiter)
-                    thing.limiter.leave(thing, outcome, now)
-            elif cost != ask.cost:
-                correct(thing, at, cost - ask.cost, now)
-        for limiter in freed:  # only now: who waits may need several of them
-            self._hand_on(limiter, now)
+        limiters.give_back(held.at, outcome, now)
+        if costs is not None:
+            limiters.correct(held.asks, costs, held.at, now)
+        if self._queueing:
+            for limiter in limiters.held:  # only now: who waits may need several of them
+                self._hand_on(limiter, now)
 
     def full(self, rule: int, key: str) -> Refusal | None:
         """Whether a held rule without a queue has nothing left; see `Counts`.
@@ -111,10 +115,8 @@ class Memory:
         short takes the place of one that is long.
         """
         counter = self._counters.get(rule)
-        if not isinstance(counter, Permits) or counter.shadow or counter.queued:
-            return None
-        limiter = counter.limiters.known(key)
-        if limiter is None or not limiter.full:
+        limiter = None if counter is None else counter.full(key)
+        if limiter is None:
             return None
         return Refusal(rule=rule, key=key, used=limiter.in_flight, retry_after=limiter.wait(self._clock()))
 
@@ -150,71 +152,73 @@ class Memory:
     def _counter(self, before: Permits | Spent | None, rule: Rule, now: float) -> Permits | Spent:
         """What counts for a rule: what has done so before, if it can."""
         if before is None or not before.counts_as(rule):
-            return (Permits if rule.held else Spent)(rule, self._most_keys)
+            return (Permits if rule.held else Spent)(rule, self._most_keys, self._forget_limiters)
         if before.rule != rule:
             before.change(rule, now)
         return before
 
-    def _decide(self, asks: tuple[Ask, ...], now: float) -> Held | list[Ask]:
-        """Take everything, or nothing and say which of the asks were refused.
+    def _forget_limiters(self) -> None:
+        """What was looked up by now may be something else the next time."""
+        self._epoch = object()
 
-        The last is told by taking it, once the others would be admitted: nothing can change between.
+    def _decide(self, asks: tuple[Ask, ...], now: float, memo: Memo | None = None) -> Taken | list[Ask]:
+        """Take everything, or nothing and say which of the asks were refused.
 
         Raises:
             KeyError: about a rule that is not known, before anything is taken.
         """
+        if self._shadows:
+            return self._decide_beside_shadows(self._clamped(asks), now)
+        if memo is not None and memo.epoch is self._epoch:
+            limiters: Limiters = memo.looked_up
+        else:
+            limiters = self._look_up(asks, now, memo)
+        if limiters.weighed and limiters.exceeded(asks):
+            asks = self._clamped(asks)
+        if limiters.take(asks, now):
+            return Taken(next(self._numbers), asks, (), 0.0, now, limiters)
+        return limiters.refused(asks, now)
+
+    def _decide_beside_shadows(self, asks: tuple[Ask, ...], now: float) -> Taken | list[Ask]:
+        """As `_decide`, where rules are in shadow mode: of each of them is taken by itself, once the others admit."""
         counters = self._counters
-        enforced, shadowed = (asks, ()) if self._plain else self._sorted(asks)
-        things: list[_Thing] = []
-        if enforced:
-            refused = [ask for ask in enforced[:-1] if counters[ask.rule].refuses(ask.key, ask.cost, now)]
-            last = enforced[-1]
-            if refused:
-                return [*refused, last] if counters[last.rule].refuses(last.key, last.cost, now) else refused
-            decisive = counters[last.rule].take(last.key, last.cost, now)
-            if decisive is None:
-                return [last]
-            for ask in enforced[:-1]:
-                thing = counters[ask.rule].take(ask.key, ask.cost, now)
-                if thing is None:
-                    raise RuntimeError(f"{ask} was refused after it was said that it would be admitted")
-                things.append(thing)
-            things.append(decisive)
-        over: tuple[int, ...] = ()
-        if shadowed:
-            enforced, over = self._take_shadows(shadowed, enforced, things, now)
-        number = next(self._numbers)
-        self._taken[number] = now, things
-        return Held(number, enforced, over)
+        taken = [ask for ask in asks if not counters[ask.rule].shadow]
+        limiters = self._limiters(taken, now)
+        if not limiters.take(taken, now):
+            return limiters.refused(taken, now)
+        each, over = limiters.each, []
+        for ask in asks:
+            if counters[ask.rule].shadow:
+                alone = self._limiters([ask], now)
+                if alone.take([ask], now):
+                    taken.append(ask)
+                    each += alone.each
+                else:
+                    over.append(ask.rule)
+        return Taken(next(self._numbers), tuple(taken), tuple(over), 0.0, now, Limiters.of(each))
+
+    def _look_up(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Limiters:
+        """The limiters for these asks, which are remembered until one of them may be another."""
+        epoch = self._epoch
+        limiters = self._limiters(asks, now)
+        if memo is not None:
+            memo.looked_up, memo.epoch = limiters, epoch
+        return limiters
+
+    def _limiters(self, asks: Sequence[Ask], now: float) -> Limiters:
+        counters = self._counters
+        return Limiters.of([counters[ask.rule].limiters.get(ask.key, now) for ask in asks])
 
     def _known(self, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
         """Those about rules that there are."""
         return tuple(ask for ask in asks if ask.rule in self._counters)
 
-    def _sorted(self, asks: tuple[Ask, ...]) -> tuple[tuple[Ask, ...], tuple[Ask, ...]]:
-        """What may refuse and what is in shadow mode; no cost above what its rule can ever admit."""
-        enforced: list[Ask] = []
-        shadowed: list[Ask] = []
-        for wanted in asks:
-            counter = self._counters[wanted.rule]
-            ask = wanted if wanted.cost <= counter.most else Ask(wanted.rule, wanted.key, counter.most)
-            (shadowed if counter.shadow else enforced).append(ask)
-        return tuple(enforced), tuple(shadowed)
-
-    def _take_shadows(
-        self, asks: tuple[Ask, ...], counted: tuple[Ask, ...], things: list[_Thing], now: float
-    ) -> tuple[tuple[Ask, ...], tuple[int, ...]]:
-        """Take each for itself: what is counted by now, and which rules would have refused."""
-        taken: list[Ask] = []
-        over: list[int] = []
-        for ask in asks:
-            thing = self._counters[ask.rule].take(ask.key, ask.cost, now)
-            if thing is None:
-                over.append(ask.rule)
-            else:
-                taken.append(ask)
-                things.append(thing)
-        return (*counted, *taken), tuple(over)
+    def _clamped(self, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
+        """These, with no cost above what its rule can ever admit."""
+        counters = self._counters
+        return tuple(
+            [ask if ask.cost <= (most := counters[ask.rule].most) else Ask(ask.rule, ask.key, most) for ask in asks]
+        )
 
     def _refusal(self, refused: list[Ask], now: float, waited: float = 0.0) -> Refusal:
         first = refused[0]

@@ -15,7 +15,7 @@ from itertools import count, groupby, islice
 from time import monotonic
 
 from aibridge.domain.rule import Rule
-from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
+from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
 from aibridge.limits.fallback import Kept, Share
 from aibridge.limits.redis_exchange import Exchange
 from aibridge.limits.redis_holds import Holds
@@ -132,16 +132,21 @@ class Redis:
                 hear(breaker, end - now)
         self._open.clear()
 
+    def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
+        """Never; see `Counts`."""
+
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         """Take all or nothing; see `Counts`."""
         answer = await self._together(asks, place)
         return await self._alone(asks, place) if answer is None else answer
 
-    def settle(self, held: Held, costs: tuple[float, ...], outcome: Outcome) -> None:
+    def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome) -> None:
         """Give back and correct, here now and at the server soon; see `Counts`."""
         call = self._calls.pop(held.number, None)
         if call is None:
             return
+        if costs is None:
+            costs = held.costs
         self._exchange.release(held.number, settled(call.words, costs, call.at))
         self._share.settle(call.kept, dict(zip((ask.rule for ask in held.asks), costs, strict=True)), outcome)
         for ask, word in zip(held.asks, call.words, strict=True):

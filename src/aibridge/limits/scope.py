@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,17 +13,21 @@ from aibridge.limits.estimate import Size, expected
 from aibridge.limits.matching import REMEMBERED, matching, within
 from aibridge.overload.caller import address_group
 
+if TYPE_CHECKING:
+    from aibridge.limits.terms import Terms
+
 _TOKENS_LIKE_A_CALL = 1000.0
 """Where calls wait, one that may use more tokens than this counts for as many calls as it has thousands of them."""
 
 _group = lru_cache(REMEMBERED)(address_group)
 
 
-class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Who calls, and whom: all that rules can tell apart before the body is here.
+class Caller(msgspec.Struct, kw_only=True, gc=False):
+    """Who calls, and whom: all that rules can tell apart before the body is here. Good for any number of calls.
 
     `address` is the client's own, as far as proxies can be trusted. `batch` calls wait behind all others. A call that
-    `passes_through` has no size that could be weighed: rules that need one do not concern it.
+    `passes_through` has no size that could be weighed: rules that need one do not concern it. `terms` are the engine's
+    own, which remembers there what it has worked out; nothing else ever changes.
     """
 
     actor: Actor | None
@@ -30,6 +35,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     provider: str
     batch: bool = False
     passes_through: bool = False
+    terms: "Terms | None" = None
 
 
 Key = Callable[[Caller], str | None]

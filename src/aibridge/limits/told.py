@@ -47,33 +47,25 @@ class Told:
         return error
 
 
-class Refusals:
-    """The refusals that still hold, by who was refused."""
+class Refusals(dict[Who, Told]):
+    """The refusals that may still hold, by who was refused."""
 
-    __slots__ = ("_by_caller", "_by_count")
+    __slots__ = ("_by_count",)
 
     def __init__(self) -> None:
-        self._by_caller: dict[Who, Told] = {}
+        super().__init__()
         self._by_count: dict[Count, set[Who]] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_caller)
 
     def remember(self, caller: Who, told: Told, counts: Iterable[Count]) -> None:
         """Remember what a caller was told, and on which counts it depends."""
-        if len(self._by_caller) >= MOST:
-            self._by_caller.clear()
+        if len(self) >= MOST:
+            self.clear()
             self._by_count.clear()
-        self._by_caller[caller] = told
+        self[caller] = told
         for count in counts:
             self._by_count.setdefault(count, set()).add(caller)
-
-    def find(self, caller: Who, now: float) -> Told | None:
-        """What still holds of what a caller was told."""
-        told = self._by_caller.get(caller)
-        return told if told is not None and now < told.until else None
 
     def forget(self, count: Count) -> None:
         """Forget all that depended on a count."""
         for caller in self._by_count.pop(count, ()):
-            self._by_caller.pop(caller, None)
+            self.pop(caller, None)

@@ -105,11 +105,11 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         """How many calls may be in flight now."""
         return self.maximum
 
-    def enter(self, now: float) -> Permit | Rejection:
-        """Give a permit, or an estimate of the wait for one."""
-        entered = super().enter(now)
+    def take(self, now: float, _cost: float = 1.0) -> Rejection | None:
+        """Let a call in, or give an estimate of the wait."""
+        rejection = super().take(now)
         self._busiest = max(self._busiest, self.in_flight)
-        return entered
+        return rejection
 
     def answered(self, permit: Permit, first_byte: float, now: float) -> None:
         """Learn that the first byte of a call came, `first_byte` seconds after the call was sent.

@@ -8,6 +8,7 @@ from aibridge.overload.outcome import Outcome, Rejection
 HORIZON = 60.0
 """Seconds: no promise is made further ahead."""
 
+_IGNORED = Outcome.IGNORED
 _WEIGHT = 1 / 16
 """How much the newest hold counts in the average: a dozen or two calls are remembered."""
 
@@ -61,11 +62,20 @@ class ConcurrencyLimiter:
 
     def enter(self, now: float) -> Permit | Rejection:
         """Give a permit, or an estimate of the wait for one."""
+        rejection = self.take(now)
+        return Permit(self, now) if rejection is None else rejection
+
+    def admits(self, _now: float, _cost: float = 1.0) -> bool:
+        """Whether `take` would admit a call; each holds one, whatever its cost."""
+        return self._in_flight < self.maximum
+
+    def take(self, now: float, _cost: float = 1.0) -> Rejection | None:
+        """Let a call in, for those who keep account of it without a permit, or give an estimate of the wait."""
         if self._in_flight >= self.maximum:
             return Rejection(self.name, self.maximum, 0.0, self.wait(now))
         self._in_flight += 1
         self._entered_sum += now
-        return Permit(self, now)
+        return None
 
     def wait(self, now: float) -> float:
         """About how long until a permit is free for one more of those refused by now; 0.0 while one is left.
@@ -88,10 +98,14 @@ class ConcurrencyLimiter:
         if permit.limiter is not self:
             raise RuntimeError(f"{self.name}: this permit is not held")
         permit.limiter = None
+        self.give_back(permit.entered_at, outcome, now)
+
+    def give_back(self, taken_at: float, outcome: Outcome, now: float) -> None:
+        """Let out a call that was let in at `taken_at`; once for each that was."""
         self._in_flight -= 1
-        self._entered_sum -= permit.entered_at
-        if outcome is not Outcome.IGNORED:
-            hold = max(0.0, now - permit.entered_at)
+        self._entered_sum -= taken_at
+        if outcome is not _IGNORED:
+            hold = now - taken_at if now > taken_at else 0.0
             self._average_hold += (hold - self._average_hold) * _WEIGHT if self._average_hold else hold
         if not self._in_flight:
             self._entered_sum = 0.0  # what rounding left behind

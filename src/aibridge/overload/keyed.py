@@ -17,17 +17,25 @@ class Keyed(Generic[K, V]):
     decision. The next `PROBES` places in turn are asked, so a look-up costs constant time. When all of these are busy,
     the new key shares one overflow value with all others in its position, until a place is found for it, where it
     starts afresh. So a flood of keys cannot push out a busy one, and while it lasts its keys together get what one key
-    gets.
+    gets. `moved` is called before a value loses its place or is shared: what has been looked up by now, or
+    is being, may be another value the next time.
     """
 
-    __slots__ = ("_hand", "_idle", "_keys", "_make", "_maximum", "_overflow", "_values")
+    __slots__ = ("_hand", "_idle", "_keys", "_make", "_maximum", "_moved", "_overflow", "_values")
 
-    def __init__(self, make: Callable[[], V], idle: Callable[[V, float], bool], maximum: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[], V],
+        idle: Callable[[V, float], bool],
+        maximum: int,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
         if maximum < 1:
             raise ValueError(f"maximum must be at least 1, not {maximum}")
         self._make = make
         self._idle = idle
         self._maximum = maximum
+        self._moved = moved
         self._values: dict[K, V] = {}
         self._keys: list[K] = []  # the places in turn, as on the face of a clock
         self._hand = 0
@@ -58,9 +66,11 @@ class Keyed(Generic[K, V]):
         if len(self._keys) < self._maximum:
             self._keys.append(key)
         elif self._free_hand(now):
+            self._moved()
             del self._values[self._keys[self._hand]]
             self._keys[self._hand] = key
         else:
+            self._moved()
             return self._overflow
         value = self._values[key] = self._make()
         return value

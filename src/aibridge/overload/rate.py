@@ -26,6 +26,10 @@ class RateLimiter(Protocol):
         """Admit a call of this cost at `now` and remember it, or refuse it and remember nothing."""
         ...
 
+    def admits(self, now: float, cost: float = 1.0) -> bool:
+        """Whether `take` would admit a call of this cost at `now`."""
+        ...
+
     def wait(self, now: float, cost: float = 1.0) -> float:
         """How long until a call of this cost is admitted if no other comes: 0.0 if `take` would admit it at `now`."""
         ...
@@ -127,18 +131,27 @@ class ExactWindow:
             self._newest = expiry
         return None
 
+    def admits(self, now: float, cost: float = 1.0) -> bool:
+        """Whether `take` would admit a call at `now`."""
+        if cost != 1.0:
+            raise _unweighable(cost)
+        return now >= self._free_at()
+
     def wait(self, now: float, cost: float = 1.0) -> float:
         """How long until a call is admitted: 0.0 if `take` would admit one at `now`, else what it would say."""
         if cost != 1.0:
             raise _unweighable(cost)
+        free_at = self._free_at()
+        return _wait(now, free_at) if now < free_at else 0.0
+
+    def _free_at(self) -> float:
+        """From when on the next call is admitted."""
         burst, rule = self._burst, self._rule
         if burst is None:
-            free_at = self._newest if rule.limit == 1 else -inf
-        elif burst.room or len(burst.expiries) < rule.groups - 1:
-            free_at = -inf
-        else:
-            free_at = burst.expiries[burst.oldest] if burst.expiries else self._newest
-        return _wait(now, free_at) if now < free_at else 0.0
+            return self._newest if rule.limit == 1 else -inf
+        if burst.room or len(burst.expiries) < rule.groups - 1:
+            return -inf
+        return burst.expiries[burst.oldest] if burst.expiries else self._newest
 
     def used(self, now: float) -> float:
         """How many calls are in the window; those that share a place count until the last of them has left."""
@@ -232,7 +245,7 @@ class Gcra:
         """Spend `cost` at `now`, or say when it may be spent."""
         if not 0.0 <= cost <= self.burst:
             raise _impossible(cost, self.burst)
-        if self.idle(now):
+        if now >= self._since + self._spent / self.rate:  # idle
             self._since = now
             self._spent = cost
             return None
@@ -244,6 +257,13 @@ class Gcra:
                 return Rejection(self.name, self.burst, self.burst / self.rate, _wait(now, free_at))
         self._spent = spent
         return None
+
+    def admits(self, now: float, cost: float = 1.0) -> bool:
+        """Whether `take` would admit `cost` at `now`."""
+        if not 0.0 <= cost <= self.burst:
+            raise _impossible(cost, self.burst)
+        excess = self._spent + cost - self.burst
+        return excess <= 0.0 or now >= self._since + excess / self.rate or self.idle(now)
 
     def wait(self, now: float, cost: float = 1.0) -> float:
         """How long until `cost` may be spent: 0.0 if `take` would admit it at `now`, else what it would say."""

@@ -1,0 +1,56 @@
+"""On which terms a caller is admitted: the rules that its calls fall under, and what one of them asks of each.
+
+They depend on the caller and the model alone, and on a size only what is weighed: worked out once, they are good for
+all calls of a connection, until other rules are in force.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from aibridge.limits.counts import Ask, Memo
+from aibridge.limits.estimate import Measure, Size, expected
+from aibridge.limits.line import Line
+from aibridge.limits.scope import Caller
+
+
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """What calls of one caller to one model ask, by the rules `in_force`; without a model, what needs no body.
+
+    `lines` and `asks` go together; `weighed` are the places in them of those that ask for as much as a call weighs,
+    and their measures. `queues` tells whether a call may wait.
+    """
+
+    in_force: Mapping[int, Line]
+    model: str | None
+    lines: tuple[Line, ...]
+    asks: tuple[Ask, ...]
+    weighed: tuple[tuple[int, Measure], ...]
+    queues: bool
+    memo: Memo
+
+    def asked(self, size: Size) -> tuple[Ask, ...]:
+        """What a call of this size asks."""
+        usage = expected(size)
+        asks = [*self.asks]
+        for place, measure in self.weighed:
+            ask = asks[place]
+            asks[place] = Ask(ask.rule, ask.key, measure(usage, size.model))
+        return tuple(asks)
+
+
+def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force: Mapping[int, Line]) -> Terms:
+    """The terms for a caller, by the rules that its calls to a model fall under if they concern it."""
+    concerned: list[Line] = []
+    asks: list[Ask] = []
+    weighed: list[tuple[int, Measure]] = []
+    queues = False
+    for line in lines:
+        key = line.key(caller)
+        if key is not None:
+            if line.measure is not None:
+                weighed.append((len(asks), line.measure))
+            concerned.append(line)
+            asks.append(Ask(line.index, key))
+            queues = queues or line.queues
+    return Terms(in_force, model, tuple(concerned), tuple(asks), tuple(weighed), queues, Memo())
