@@ -4,13 +4,12 @@ from time import time
 
 import httptools
 import pytest
-from gateway_world import World, gateway, run
+from gateway_world import gateway, run
 from hypothesis import example, given
 from hypothesis import strategies as st
 from layer_cases import ROUTES, route
 from vendor_samples import CHAT
 
-from aibridge.domain.snapshot import Snapshot
 from aibridge.gateway.guarded import GuardedProtocol
 from aibridge.gateway.head import Familiar, Head, familiar
 from aibridge.gateway.headers import Headers
@@ -196,19 +195,6 @@ class Repeats:
         monkeypatch.setattr(GuardedProtocol, "repeated", counted)
 
 
-def steady(world: World) -> None:
-    """One snapshot for all calls, as long as nothing changes, as the product has it."""
-    kept: list[Snapshot] = []
-    fresh = world.tokens.snapshot
-
-    def snapshot() -> Snapshot:
-        if not kept or kept[0].tokens is not fresh().tokens:
-            kept[:] = [fresh()]
-        return kept[0]
-
-    world.tokens.snapshot = snapshot  # type: ignore[method-assign]
-
-
 @pytest.fixture
 def repeats(monkeypatch: pytest.MonkeyPatch) -> Repeats:
     return Repeats(monkeypatch)
@@ -289,7 +275,6 @@ def test_a_request_that_comes_in_pieces_is_parsed(repeats: Repeats) -> None:
 def test_what_is_revoked_or_expired_meanwhile_is_refused_though_its_head_is_known(repeats: Repeats) -> None:
     async def test() -> None:
         async with gateway() as world:
-            steady(world)
             client = await world.client()
             brief = world.tokens.new("brief", expires_at=time() + 0.3)
             for token in (brief, world.token):

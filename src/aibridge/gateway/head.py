@@ -10,7 +10,6 @@ import re
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Interception
-from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.routes import Route, Routes
@@ -24,12 +23,11 @@ _NOT_REPEATED = (b"expect", b"transfer-encoding", b"upgrade")
 
 
 class Recognised:
-    """Whose head it is, by a snapshot of the world; the token may expire all the same."""
+    """The token that a head presents. Whether it is in force is for every call to ask."""
 
-    __slots__ = ("own_credential", "snapshot", "token")
+    __slots__ = ("own_credential", "token")
 
-    def __init__(self, snapshot: Snapshot, token: KnownToken, own_credential: Headers | None) -> None:
-        self.snapshot = snapshot
+    def __init__(self, token: KnownToken, own_credential: Headers | None) -> None:
         self.token = token
         self.own_credential = own_credential
         """Lines of a credential for the provider; None unless our token came beside one, in the header for that."""

@@ -53,18 +53,19 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     def look(head: Head, known: Snapshot, now: float) -> Recognised | None:
         """Look a head's tokens up, and keep in it what was found."""
         presented = _presented(head.fields)
-        for text in presented.values():
+        for place, text in enumerate(presented.values()):
             token = known.token_of(text, now)
             if token is not None:
-                own = _own(head.headers) if GOVERNANCE_TOKEN in presented else None
-                head.recognised = Recognised(known, token, own)
-                return head.recognised
+                found = Recognised(token, _own(head.headers) if GOVERNANCE_TOKEN in presented else None)
+                if place == 0:  # else one that comes before it may be known by the next call
+                    head.recognised = found
+                return found
         return None
 
     def check(call: Call) -> CallError | None:
         head, known, now = call.head, snapshot(), wall_clock()
         recognised = head.recognised
-        if recognised is None or recognised.snapshot is not known or not recognised.token.in_force(now):
+        if recognised is None or not known.has(recognised.token, now):
             recognised = look(head, known, now)
             if recognised is None:
                 return _stranger(head, strangers, clock())
