@@ -11,14 +11,22 @@ from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
 from aibridge.overload.concurrency import ConcurrencyLimiter, Permit
 from aibridge.overload.outcome import Outcome
 from aibridge.overload.simulation.gateway import GatewayRule
-from aibridge.overload.simulation.report import Part, Report
+from aibridge.overload.simulation.report import Report
 from aibridge.overload.simulation.scenario import Scenario, run
 from aibridge.overload.simulation.traffic import Flow
 from aibridge.overload.simulation.upstream import UpstreamModel
 
-SEEDS = range(101, 107)
-"""Not those that the limiter's constants were chosen with. The heavy tail of the calls moves a single run by 3 %,
-with a known limit by 2 %: the promise is about the mean, and the worst run is told beside it."""
+WARM_UP = 60.0
+SHORT = 300.0
+LONG = {0.7: 900.0, 2.0: 7200.0}
+"""Seconds, by the load. What is promised holds in each long run.
+
+Calls have a heavy tail, so that those of five minutes may ask for 5 % more or less than usual: at twice the load even a
+limit that knows the provider's slots serves between 89 and 99 % of what is usual then. The longer, the less of that.
+"""
+SHORT_SEEDS = range(101, 107)
+LONG_SEEDS = range(101, 104)
+"""Not those that the limiter's constants were chosen with."""
 PROVIDERS = {
     "no queue": UpstreamModel(queue=0),
     "queue of 50": UpstreamModel(queue=50),
@@ -60,47 +68,52 @@ def by_latency() -> AdaptiveLimiter:
     return LatencyLimiter(AdaptiveRule(), "provider")
 
 
-def reports(limiter: Callable[[], ConcurrencyLimiter], upstream: UpstreamModel, load: float) -> list[Report]:
+def simulated(
+    limiter: Callable[[], ConcurrencyLimiter], upstream: UpstreamModel, load: float, seed: int, seconds: float
+) -> Report:
     flows = (Flow("all", rate=load * upstream.capacity),)
-    return [
-        run(Scenario(flows, GatewayRule(limiter), upstream, seconds=360.0), random.Random(seed).random)
-        for seed in SEEDS
-    ]
+    scenario = Scenario(flows, GatewayRule(limiter), upstream, seconds=WARM_UP + seconds, warm_up=WARM_UP)
+    return run(scenario, random.Random(seed).random)
 
 
-def mean(some: list[Report]) -> float:
-    return fmean(report.goodput for report in some) * 100.0
-
-
-def worst(some: list[Report]) -> float:
-    return min(report.goodput for report in some) * 100.0
+def learnt_in_the_long_run(name: str, load: float) -> tuple[list[float], float]:
+    """The goodputs of the runs in percent, the least first, and the worst p99 of their first bytes."""
+    goodputs, first_byte = [], 0.0
+    for seed in LONG_SEEDS:
+        report = simulated(learnt, PROVIDERS[name], load, seed, LONG[load])
+        goodputs.append(report.goodput * 100.0)
+        first_byte = max(first_byte, report.part().first_byte(0.99))
+    return sorted(goodputs), first_byte
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_learnt_limit_serves_nearly_as_many_as_a_known_one_and_answers_are_prompt(name: str, scorecard: Told) -> None:
-    light, heavy = (reports(learnt, PROVIDERS[name], load) for load in (0.7, 2.0))
-    first_byte = max(
-        Part(tuple(call for report in some for call in report.part().calls)).first_byte(0.99) for some in (light, heavy)
-    )
+    (light, *lights), light_first_byte = learnt_in_the_long_run(name, 0.7)
+    (heavy, *heavies), heavy_first_byte = learnt_in_the_long_run(name, 2.0)
+    first_byte = max(light_first_byte, heavy_first_byte)
     scorecard(
         18,
-        f"adaptive limit, provider with {name}: mean goodput {mean(light):.1f} % at 0.7x, {mean(heavy):.1f} % at 2x "
-        f"(>= 98, >= 90; worst runs {worst(light):.1f}, {worst(heavy):.1f}), first byte p99 {first_byte:.2f} s (<= 2)",
+        f"adaptive limit, provider with {name}, the worst of {len(LONG_SEEDS)} runs: goodput {light:.1f} % at 0.7x "
+        f"(>= 98; at best {lights[-1]:.1f}), {heavy:.1f} % at 2x (>= 90; at best {heavies[-1]:.1f}), "
+        f"first byte p99 {first_byte:.2f} s (<= 2)",
     )
-    assert mean(light) >= 98.0
-    assert mean(heavy) >= 90.0
+    assert light >= 98.0
+    assert heavy >= 90.0
     assert first_byte <= 2.0
 
 
 def test_a_known_limit_is_the_measure_and_total_latency_is_no_signal(scorecard: Told) -> None:
     goodput = {}
     for name, limiter in (("a known limit of 100", known), ("the same AIMD on totals above 5 s", by_latency)):
-        light, heavy = (reports(limiter, PROVIDERS["queue of 50"], load) for load in (0.7, 2.0))
+        light, heavy = (
+            [simulated(limiter, PROVIDERS["queue of 50"], load, seed, SHORT).goodput * 100.0 for seed in SHORT_SEEDS]
+            for load in (0.7, 2.0)
+        )
         scorecard(
             18,
-            f"for comparison, {name}: mean goodput {mean(light):.1f} % at 0.7x, {mean(heavy):.1f} % at 2x "
-            f"(worst runs {worst(light):.1f}, {worst(heavy):.1f})",
+            f"for comparison, {name}, runs of five minutes: mean goodput {fmean(light):.1f} % at 0.7x, "
+            f"{fmean(heavy):.1f} % at 2x (worst runs {min(light):.1f}, {min(heavy):.1f})",
         )
-        goodput[limiter] = mean(light)
+        goodput[limiter] = fmean(light)
     assert goodput[known] >= 98.0
     assert goodput[by_latency] < 80.0

@@ -141,7 +141,8 @@ def test_a_server_that_answers_nothing_costs_little_time_and_no_limit(hurried: V
         f"Redis black-holed for 2.5 s under 2 replicas: +{extra * 1000:.0f} ms (<= 50, once), {total:.0%} admitted "
         f"(<= 110 %), {worst:.0%} in the second of the parting, shared again after {healed:.2f} s (<= 2 s)",
     )
-    assert extra <= 0.2  # the target, and what a busy machine adds
+    assert redis_server.PATIENCE + redis_server.GRACE <= 0.05
+    assert extra <= 0.2  # the same, and what a busy machine adds
     assert len(slow) <= len(loads), "only at first"
     assert 0.7 <= total <= 1.1
     assert worst <= 1.5, "one that had nothing takes its half when the other had all"

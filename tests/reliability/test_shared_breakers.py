@@ -65,4 +65,4 @@ def test_a_breaker_that_opens_here_opens_there(server: ValkeyServer, scorecard: 
     scorecard(
         22, f"a trip on A is known on B after {idle:.2f} s, with its next call after {busy * 1000:.0f} ms (<= 1 s)"
     )
-    assert idle <= 1.0
+    assert max(idle, busy) <= 1.0
