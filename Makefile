@@ -5,15 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-input
 LOCKED := --require-hashes --only-binary :all:
+# Compiles, so it takes a minute. Needs a C compiler (Debian: apt-get install gcc libc6-dev python3-dev).
+WHEEL := AIBRIDGE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation .
 CLIENTS := .venvs/clients-1 .venvs/clients-2 .venvs/clients-3
 
-.PHONY: run test check bench e2e fuzz gen lock clean
+.PHONY: run test test-compiled check bench e2e fuzz wheel gen lock clean
 
 run: $(VENV)/run
 	@exec $(BIN)/aibridge server $(ARGS)
 
 test: $(VENV)/dev $(CLIENTS:=/ready)
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+# What the compiled modules do, by the tests of the interpreted ones.
+test-compiled: .venvs/compiled/ready
+	PYTHONPATH=$$(echo $(CURDIR)/.venvs/compiled/lib/python*/site-packages) $(BIN)/pytest -n 2 --dist loadgroup \
+	  $(or $(ARGS),tests/gateway tests/ledger tests/limits tests/overload tests/reliability tests/server tests/wire)
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -24,7 +31,9 @@ check: $(VENV)/dev
 	$(BIN)/pytest -n 2 tests/overload tests/wire --cov --cov-report=term-missing:skip-covered
 
 # One core for what is measured, the other for everything else. Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
+# The compiled build is measured where it can be made, unless there is --interpreted in ARGS.
 bench: $(VENV)/dev .venvs/bench/ready
+	@! scripts/compiles $(BIN)/python || $(MAKE) --no-print-directory .venvs/compiled/ready
 	$(BIN)/python -m bench $(ARGS)
 
 # Claude Code and Codex, for real and offline. Large downloads (400 MB each), hence not a part of `test`.
@@ -35,6 +44,10 @@ e2e: $(VENV)/dev
 # The API's contract for longer, with other requests each time.
 fuzz: $(VENV)/dev
 	SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),40) SCHEMATHESIS_SEED=$$(date +%s) $(BIN)/pytest tests/contract/test_api_fuzz.py -n 2 --dist loadgroup
+
+# A wheel in dist/ whose hot modules are compiled to C, for this Python and this platform.
+wheel: $(VENV)/dev
+	$(WHEEL) -w dist
 
 gen: $(VENV)/dev
 	$(BIN)/python scripts/gen.py
@@ -63,6 +76,13 @@ $(VENV)/dev: requirements/dev.txt pyproject.toml | $(VENV)/made
 
 $(VENV)/made:
 	@scripts/venv $(PYTHON) $(VENV)
+	@touch $@
+
+.venvs/compiled/ready: requirements/run.txt pyproject.toml hatch_build.py $(shell find src -name '*.py') | $(VENV)/dev
+	@scripts/venv $(PYTHON) $(@D)
+	$(WHEEL) -w $(@D)/wheel
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input $(LOCKED) -r $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --no-deps $(@D)/wheel/*.whl
 	@touch $@
 
 .venvs/%/ready: requirements/%.txt

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from bench import MeasurementError, ledger, machine, measures, proxies, report
 from bench.ledger import Counts, Sent
@@ -28,8 +29,11 @@ QUICK = Plan(rounds=2, seconds=1, load=Load(connections=64, streams=1, events=10
 @click.option("--quick", is_flag=True, help="Short rounds: shows that it works, not how fast it is.")
 @click.option("--only", type=click.Choice(PARTS), help="Measure only this.")
 @click.option("--rules", is_flag=True, help="With five rules switched on, instead of the two limits alone.")
+@click.option("--interpreted", is_flag=True, help="Measure the interpreted build, though there is a compiled one.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all rounds here.")
-def main(rounds: int | None, only: str | None, json_file: Path | None, *, quick: bool, rules: bool) -> None:
+def main(  # noqa: PLR0913 (each is an option)
+    rounds: int | None, only: str | None, json_file: Path | None, *, quick: bool, rules: bool, interpreted: bool
+) -> None:
     """Measure AI Bridge beside nginx and Envoy; print a table for a README.
 
     Exit code 1 when something went wrong that would make the figures worthless, 2 when something is missing here.
@@ -41,7 +45,8 @@ def main(rounds: int | None, only: str | None, json_file: Path | None, *, quick:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what we started is ended
     os.sched_setaffinity(0, {OTHER_CORE})
     plan = QUICK if quick else FULL
-    plan = Plan(rounds=rounds or plan.rounds, seconds=plan.seconds, load=plan.load, calls=plan.calls)
+    build = machine.INTERPRETED if interpreted or not machine.COMPILED.exists() else machine.COMPILED
+    plan = replace(plan, rounds=rounds or plan.rounds, aibridge=str(build))
     try:
         limits = proxies.FIVE_RULES if rules else proxies.BOTH_LIMITS
         findings = run(plan, PARTS if only is None else (only,), limits)
@@ -66,7 +71,7 @@ def run(plan: Plan, parts: tuple[str, ...], limits: tuple[str, ...] = proxies.BO
         directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="aibridge-bench-")))
         provider = running.enter_context(proxies.upstream(directory, plan.load))
         if {"unary", "stream", "latency"} & set(parts):
-            with side_by_side(directory, provider, limits) as sides:
+            with side_by_side(plan.aibridge, directory, provider, limits) as sides:
                 if "unary" in parts:
                     figures += measures.unary(plan, sides)
                 if "stream" in parts:
@@ -79,14 +84,14 @@ def run(plan: Plan, parts: tuple[str, ...], limits: tuple[str, ...] = proxies.BO
             figures += measures.refusals(plan, provider)
         if "start" in parts:
             figures += measures.starts(plan, provider)
-    return Findings(machine=machine.described(), plan=plan, figures=figures, ledger=counts, sent=sent)
+    return Findings(machine=machine.described(plan.aibridge), plan=plan, figures=figures, ledger=counts, sent=sent)
 
 
 @contextlib.contextmanager
-def side_by_side(directory: Path, provider: str, limits: tuple[str, ...]) -> Iterator[list[Proxy]]:
+def side_by_side(aibridge: str, directory: Path, provider: str, limits: tuple[str, ...]) -> Iterator[list[Proxy]]:
     """All three, running and proven to answer: the gateway first."""
     with (
-        proxies.gateway(directory, provider, *limits) as gateway,
+        proxies.gateway(aibridge, directory, provider, *limits) as gateway,
         proxies.nginx(directory, provider) as nginx,
         proxies.envoy(directory, provider) as envoy,
     ):

@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from bench.processes import MEASURED_CORE, OTHER_CORE
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVOY = ROOT / ".venvs/bench/bin/envoy"
+COMPILED = ROOT / ".venvs/compiled/bin/aibridge"
+INTERPRETED = Path(sys.executable).with_name("aibridge")
 _PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "setpriv": "util-linux"}
 _SYSTEM_PROGRAMS = ("/usr/sbin", "/sbin")
 """Where Debian keeps nginx, and PATH of people often does not look."""
@@ -30,6 +33,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str
     python: str
     aibridge: str
+    """Its version, and whether its hot modules are compiled or interpreted."""
     nginx: str
     envoy: str
     wrk: str
@@ -54,14 +58,15 @@ def missing() -> list[str]:
     return lines
 
 
-def described() -> Machine:
-    """This machine, today."""
+def described(program_measured: str) -> Machine:
+    """This machine, today, and which build of AI Bridge was measured on it."""
+    build = "compiled" if program_measured == str(COMPILED) else "interpreted"
     return Machine(
         cpu=_cpu_model(),
         cores=os.cpu_count() or 0,
         kernel=platform.release(),
         python=_python(),
-        aibridge=aibridge.__version__,
+        aibridge=f"{aibridge.__version__} ({build})",
         nginx=_version(program("nginx") or "nginx", "-v"),
         envoy=_version(str(ENVOY), "--version"),
         wrk=_version("wrk", "-v"),

@@ -11,6 +11,7 @@ import msgspec
 from bench import MeasurementError, latency, proxies, streams, wrk
 from bench.conversation import PROVIDER_KEY
 from bench.figures import percentile
+from bench.machine import INTERPRETED
 from bench.processes import cpu_at_rest, resident_bytes
 from bench.proxies import Proxy
 from bench.streams import Load
@@ -20,7 +21,7 @@ _MEGABYTE = 1e6
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of it."""
+    """How much of it, and of which build."""
 
     rounds: int
     seconds: int
@@ -28,6 +29,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     load: Load
     calls: int
     """Calls one after another, for latency; per round and target."""
+    aibridge: str = str(INTERPRETED)
+    """The program that is measured."""
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +119,7 @@ def added_latency(plan: Plan, sides: Sequence[Proxy], provider: str) -> list[Fig
 def refusals(plan: Plan, provider: str) -> list[Figure]:
     """CPU per refusal and refusals per second, when a caller does not stop."""
     flags = ("--aibridge-rate-limit", "1")
-    with _own_directory() as directory, proxies.gateway(directory, provider, *flags) as gateway:
+    with _own_directory() as directory, proxies.gateway(plan.aibridge, directory, provider, *flags) as gateway:
         _check_refusal(gateway)
 
         def sample(proxy: Proxy) -> Sample:
@@ -141,7 +144,7 @@ def starts(plan: Plan, provider: str) -> list[Figure]:
     for _ in range(plan.rounds):
         with _own_directory() as directory:
             began = time.monotonic()
-            with proxies.gateway(directory, provider, *proxies.BOTH_LIMITS) as gateway:
+            with proxies.gateway(plan.aibridge, directory, provider, *proxies.BOTH_LIMITS) as gateway:
                 if (status := proxies.call(gateway).status) != 200:
                     raise MeasurementError(f"the first call was answered with {status}")
                 seconds.append(time.monotonic() - began)

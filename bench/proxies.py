@@ -28,7 +28,6 @@ FIVE_RULES = (*BOTH_LIMITS, "--config", str(ROOT / "bench" / "five_rules.yaml"))
 _HOST = "127.0.0.1"
 _STRANGERS_KEY = "sk-bench-client-0123456789abcdef0123456789abcdef"
 _WELCOME = re.compile(r"listens on http://(\S+)\n.*?\n +(aib_\w+)\n", re.DOTALL)
-_AIBRIDGE = str(Path(sys.executable).with_name("aibridge"))
 
 _NGINX = """
 daemon off;
@@ -142,12 +141,12 @@ def envoy(directory: Path, provider: str) -> Iterator[Proxy]:
 
 
 @contextlib.contextmanager
-def gateway(directory: Path, provider: str, *flags: str) -> Iterator[Proxy]:
+def gateway(aibridge: str, directory: Path, provider: str, *flags: str) -> Iterator[Proxy]:
     """The gateway on an empty data directory: a known caller's token, the journal and usage are always on.
 
     It is ready when it has printed the token, and may then be called; it was not called yet.
     """
-    command = [_AIBRIDGE, "server", "--http-address", f"{_HOST}:0", "--data-dir", str(directory / "data"), *flags]
+    command = [aibridge, "server", "--http-address", f"{_HOST}:0", "--data-dir", str(directory / "data"), *flags]
     command += ["--aibridge-openai-base-url", f"http://{provider}/v1", "--aibridge-openai-key", PROVIDER_KEY]
     with started(command, directory / "gateway.log", core=MEASURED_CORE) as running:
         welcome = awaited_of(running, lambda: _WELCOME.search(running.said()), "the gateway's welcome", every=0.001)

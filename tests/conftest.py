@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aibridge.gateway import relay
 from aibridge.store.database import Database
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--run-e2e"):
-        for item in items:
-            if _E2E in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="make e2e runs this"))
+    compiled = relay.__file__.endswith(".so")
+    for item in items:
+        if _E2E in item.path.parents and not config.getoption("--run-e2e"):
+            item.add_marker(pytest.mark.skip(reason="make e2e runs this"))
+        if compiled and item.get_closest_marker("interpreted"):
+            item.add_marker(pytest.mark.skip(reason="for interpreted modules alone"))
 
 
 @pytest.fixture(scope="session")

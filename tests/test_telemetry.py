@@ -7,7 +7,8 @@ import pytest
 
 from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.domain.usage import Usage, UsageSource
-from aibridge.telemetry import DURATION_BUCKETS, MOST_SERIES, PREFIX, Gauge, Telemetry
+from aibridge.telemetry import DURATION_BUCKETS, Telemetry
+from aibridge.telemetry_kinds import MOST_SERIES, PREFIX, Gauge
 
 USAGE = Usage(input_tokens=10, output_tokens=5, cache_read_input_tokens=3, cache_write_input_tokens=2)
 

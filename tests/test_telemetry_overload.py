@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from aibridge.overload.breaker import State
-from aibridge.telemetry import MOST_SERIES, PREFIX, Distribution, Gauge, Tally, Telemetry
+from aibridge.telemetry import Telemetry
+from aibridge.telemetry_kinds import MOST_SERIES, PREFIX, Distribution, Gauge, Tally
 from aibridge.telemetry_overload import show_breakers, show_limits, show_upstreams
 
 

@@ -8,21 +8,16 @@ choose (models, user agents) are bounded: past `MOST_SERIES` new combinations ar
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.telemetry_kinds import MOST_SERIES, OTHER, PREFIX, Counter, Distribution, Gauge, Tally
 
-PREFIX = "coder_ai_gateway_"
-MOST_SERIES = 2000
-"""Label combinations of one metric."""
-OTHER = "other"
 DURATION_BUCKETS = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 """Seconds."""
 
@@ -30,107 +25,24 @@ _COMPLETED: Final = Status.COMPLETED
 _log = logging.getLogger("aibridge.interceptions")
 
 
-class Counter:
-    """Numbers that only grow, by label values, bounded."""
-
-    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
-        self.name = name
-        self.text = text
-        self.labels = labels
-        self._values: dict[tuple[str, ...], float] = {}
-
-    def add(self, values: tuple[str, ...], number: float = 1) -> None:
-        """Add to a combination of label values."""
-        if values not in self._values and len(self._values) >= MOST_SERIES:
-            values = (OTHER,) * len(values)
-        self._values[values] = self._values.get(values, 0) + number
-
-    def collected(self) -> Metric:
-        """For Prometheus."""
-        family = CounterMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
-        for values, number in self._values.items():
-            family.add_metric(values, number)
-        return family
-
-
-@dataclass(slots=True)
 class Series:
     """The numbers of the interceptions of one client, actor, model, provider and route: one look-up counts them all."""
 
-    in_flight: int = 0
-    completed: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    durations: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BUCKETS) + 1))
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_write_input_tokens: int = 0
+    __slots__ = (
+        *("cache_read_input_tokens", "cache_write_input_tokens", "completed", "durations", "failed", "in_flight"),
+        *("input_tokens", "output_tokens", "seconds"),
+    )
 
-
-class Gauge(msgspec.Struct, frozen=True, kw_only=True):
-    """A number that is read when somebody scrapes: the values of `labels`, and the number, of each series.
-
-    Series past `MOST_SERIES` are left out, since there is no sum of them that would mean something.
-    """
-
-    name: str
-    text: str
-    labels: tuple[str, ...] = ()
-    read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
-
-    def collected(self) -> Metric:
-        """For Prometheus."""
-        family = GaugeMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
-        for values, number in islice(self.read(), MOST_SERIES):
-            family.add_metric(values, number)
-        return family
-
-
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """A number that only grows and is read when somebody scrapes; the rest is as with `Gauge`, but nothing is lost."""
-
-    name: str
-    text: str
-    labels: tuple[str, ...] = ()
-    read: Callable[[], Iterable[tuple[tuple[str, ...], float]]]
-
-    def collected(self) -> Metric:
-        """For Prometheus."""
-        counter = Counter(self.name, self.text, self.labels)
-        for values, number in self.read():
-            counter.add(values, number)
-        return counter.collected()
-
-
-class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds by size, read when somebody scrapes; the rest is as with `Tally`.
-
-    Of each series: the values of `labels`, how many fell into each bucket (the last is for what is above all `bounds`),
-    and the sum of the seconds. Series of the same values are added up.
-    """
-
-    name: str
-    text: str
-    labels: tuple[str, ...] = ()
-    bounds: tuple[float, ...]
-    read: Callable[[], Iterable[tuple[tuple[str, ...], Sequence[int], float]]]
-
-    def collected(self) -> Metric:
-        """For Prometheus, which wants each bucket with all that are below it."""
-        found: dict[tuple[str, ...], tuple[Sequence[int], float]] = {}
-        for values, counts, seconds in self.read():
-            key = values if values in found or len(found) < MOST_SERIES else (OTHER,) * len(values)
-            before = found.get(key)
-            if before is None:
-                found[key] = counts, seconds
-            else:
-                found[key] = [a + b for a, b in zip(before[0], counts, strict=True)], before[1] + seconds
-        family = HistogramMetricFamily(PREFIX + self.name, self.text, labels=self.labels)
-        names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
-        for values, (counts, seconds) in found.items():
-            family.add_metric(values, list(zip(names, accumulate(counts), strict=True)), seconds)
-        return family
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.completed = 0
+        self.failed = 0
+        self.seconds = 0.0
+        self.durations = [0] * (len(DURATION_BUCKETS) + 1)
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.cache_read_input_tokens = 0
+        self.cache_write_input_tokens = 0
 
 
 class Telemetry:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from aibridge.overload.breaker import State
-from aibridge.telemetry import Distribution, Gauge, Tally, Telemetry
+from aibridge.telemetry import Telemetry
+from aibridge.telemetry_kinds import Distribution, Gauge, Tally
 
 _ROUTE = ("provider", "credential", "model")
 _STATES = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}

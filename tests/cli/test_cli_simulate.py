@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from simulate_samples import RULES, SECOND, START, calls_in, limits_in, line, run
 
-from aibridge.domain.interception import Ending, Interception, Status, interception_id
+from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.interception_id import interception_id
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink

@@ -11,7 +11,8 @@ from control_driver import NOW, Control
 from people import person, token_of
 
 from aibridge.control.deployment import _without_password
-from aibridge.domain.interception import Interception, interception_id
+from aibridge.domain.interception import Interception
+from aibridge.domain.interception_id import interception_id
 from aibridge.domain.roles import OWNER
 from aibridge.options import OPTIONS, load
 from aibridge.options_kinds import Option

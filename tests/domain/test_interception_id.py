@@ -6,7 +6,7 @@ from random import getrandbits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aibridge.domain.interception import interception_id
+from aibridge.domain.interception_id import interception_id
 
 INSTANTS = st.integers(0, (2**48 - 1) * 1000 + 999)
 CHANCE = st.integers(0, 2**74 - 1)

@@ -23,7 +23,6 @@ from aibridge.domain.provider import Provider, ProviderKind
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken, mint
 from aibridge.gateway.protocol import serving
-from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
 from aibridge.limits.memory import Memory
 from aibridge.limits.rules import rules_of
@@ -250,7 +249,7 @@ async def gateway(
             providers(upstream_port or port),
             snapshot=tokens.snapshot,
             used=used,
-            turn=Turn(_as_journal(journal), asyncio.get_running_loop().call_soon),
+            turn=Turn(journal, asyncio.get_running_loop().call_soon),
             counts=(counts := Memory(rules_of(chosen), counts_clock)),
             stand_in=stand_in,
         )
@@ -291,8 +290,3 @@ async def _served(plane: DataPlane) -> AsyncIterator[int]:
             connection.transport.abort()
         listener.close()
         await asyncio.sleep(0)
-
-
-def _as_journal(journal: MemoryJournal) -> Journal:
-    """The gateway asks no more of a journal than `MemoryJournal` has."""
-    return journal  # type: ignore[return-value]

@@ -8,11 +8,11 @@ from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Ending, Interception
 from aibridge.domain.provider import Provider, ProviderKind
 from aibridge.gateway.call import Call, Handler, RequestBody
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.head import Head
 from aibridge.gateway.pool import Pool
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.routes import Route, Routes
-from aibridge.gateway.upstream import Deadlines
 from aibridge.gateway.whereabouts import anywhere
 
 PROVIDERS = (

@@ -1,12 +1,14 @@
 """The edge alone: every error of the domain, as HTTP, in every dialect."""
 
 import json
+from functools import partial
 
 import pytest
 from layer_cases import PROVIDERS
 
 from aibridge.domain import errors
 from aibridge.domain.errors import AtCapacity, BudgetSpent, CallError, RateLimited, Unauthenticated
+from aibridge.domain.interception_id import interception_id
 from aibridge.gateway import edge
 from aibridge.overload.outcome import Rejection
 from aibridge.overload.retry import Policy
@@ -103,16 +105,43 @@ def test_a_request_without_a_route_is_answered_in_its_providers_dialect() -> Non
     assert edge.dialect_of(None).name == "openai.chat"
 
 
+IDS = (interception_id(1_700_000_000_000_000, 1), interception_id(1_700_000_001_000_000, 2))
+OF_A_RULE = Policy("mine", 5, 10.0)
+LASTING = [
+    RateLimited.caller("100 % — of it", Rejection("mine", 5, 10.0, 0.75), (OF_A_RULE,)),
+    RateLimited.stranger(Rejection("address", 10, 1.0, 0.75)),
+    AtCapacity.caller("x", rejection=Rejection("mine", 5, 0.0, 0.75), policies=(OF_A_RULE,)),
+    BudgetSpent.caller("x", "y", Rejection("mine", 5, 10.0, 3600.0), (OF_A_RULE,)),
+    Unauthenticated("x", field="authorization"),
+]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
-def test_what_is_told_again_differs_in_its_id_and_its_wait_alone(dialect: Dialect) -> None:
-    error = RateLimited.caller("x", Rejection("token", 5, 1.0, 0.75))
-    once = [edge.response(error, dialect, f"request-{number}", keep_alive=True, luck=0.0, now=0.0) for number in (1, 2)]
-    error.prepared = {}
-    again = [
-        edge.response(error, dialect, f"request-{number}", keep_alive=True, luck=0.0, now=0.0) for number in (1, 2)
-    ]
-    assert again == once
-    error.retry_after = 0.25
-    later = edge.response(error, dialect, "request-1", keep_alive=True, luck=0.0, now=0.0)
+@pytest.mark.parametrize("error", LASTING, ids=lambda e: e.code)
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_what_is_told_again_is_what_would_be_told_anew(error: CallError, dialect: Dialect, *, keep_alive: bool) -> None:
+    lasting = error.lasting()
+    error.prepared = None
+    for number, wait in enumerate((0.75, 90.25, 0.25)):
+        if error.rejection is not None:
+            error.rejection.retry_after = wait
+        if error.retry_after is not None:
+            error.retry_after = wait
+        told = partial(edge.response, keep_alive=keep_alive, luck=number / 3, now=1_700_000_000.0 + number)
+        anew = told(error, dialect, IDS[number % 2])
+        assert told(lasting.again(wait), dialect, IDS[number % 2]) == anew
+    assert len(lasting.prepared or ()) == 1
+
+
+def test_what_is_told_again_differs_in_its_id_and_its_wait_alone() -> None:
+    error = RateLimited.caller("x", Rejection("token", 5, 1.0, 0.75)).lasting()
+    once = [edge.response(error, DIALECTS[0], new, keep_alive=True, luck=0.0, now=0.0) for new in IDS]
+    assert once[1] == once[0].replace(IDS[0].encode(), IDS[1].encode())
+    later = edge.response(error.again(0.25), DIALECTS[0], IDS[0], keep_alive=True, luck=0.0, now=0.0)
     assert later == once[0].replace(b"retry-after-ms: 750", b"retry-after-ms: 250")
-    assert len(error.prepared) == 1
+
+
+def test_a_connection_that_stays_is_not_told_what_one_that_is_given_up_was() -> None:
+    error = AtCapacity.caller("x").lasting()
+    told = [edge.response(error, DIALECTS[0], IDS[0], keep_alive=stays, luck=0.0, now=0.0) for stays in (False, True)]
+    assert [b"connection: close\r\n" in response for response in told] == [True, False]

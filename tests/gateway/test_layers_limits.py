@@ -1,6 +1,7 @@
 """`drain`, `capacity`, `pace` and `admit`, each alone, over counts in memory."""
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 from layer_cases import MIA, Inside, a_call, a_reply, finished, raising
@@ -218,13 +219,13 @@ def test_only_calls_that_did_their_work_teach_how_long_one_takes(
     ending: CallError | None, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = Door(ONE_AT_A_TIME)
-    told = []
-    monkeypatch.setattr(door.counts, "settle", lambda _held, _costs, outcome, *_: told.append(outcome))
+    counts = Mock(wraps=door.counts)
+    monkeypatch.setattr(door.limits, "_counts", counts)
     try:
         door.call(Inside(ending))
     except CallError:
         assert ending is not None
-    assert told == [outcome]
+    assert [call.args[2] for call in counts.settle.call_args_list] == [outcome]
 
 
 @pytest.mark.parametrize(

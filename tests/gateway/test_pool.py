@@ -14,9 +14,10 @@ from vendor_samples import framed
 
 from aibridge.domain.errors import AtCapacity, UpstreamBroke, UpstreamUnreachable
 from aibridge.domain.provider import Origin
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.pool import Pool
-from aibridge.gateway.upstream import Connection, Deadlines, Stale
+from aibridge.gateway.upstream import Connection, Stale
 from aibridge.gateway.whereabouts import anywhere
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -11,8 +11,8 @@ from vendor_samples import framed
 
 from aibridge.domain.errors import UpstreamForbidden
 from aibridge.domain.provider import Provider, ProviderKind
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.pools import LEAST, Pools
-from aibridge.gateway.upstream import Deadlines
 
 
 def provider(name: str, port: int = 9, *, host: str = "127.0.0.1", internal: bool = True) -> Provider:

@@ -145,6 +145,7 @@ def test_a_client_that_does_not_read_holds_the_provider_back_and_may_go_on_later
     run(test())
 
 
+@pytest.mark.interpreted
 def test_a_permit_is_held_until_the_client_has_taken_all_but_a_sockets_worth(monkeypatch: pytest.MonkeyPatch) -> None:
     # As behind TLS, where bytes that are decrypted already come in spite of the pause.
     monkeypatch.setattr(Connection, "pause_reading", lambda _: None)

@@ -12,8 +12,8 @@ from vendor_samples import framed
 
 from aibridge.domain.errors import UpstreamForbidden, UpstreamUnreachable
 from aibridge.domain.provider import Origin
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.pool import Pool
-from aibridge.gateway.upstream import Deadlines
 from aibridge.gateway.whereabouts import Resolve, Whereabouts, anywhere, public, resolved
 
 HOST = "provider.example"

@@ -21,7 +21,7 @@ from ledger_samples import (
     started,
 )
 
-from aibridge.ledger import entry, journal, segments
+from aibridge.ledger import entry, segments
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.segments import Disk
 
@@ -103,12 +103,9 @@ def test_dev_full_is_reported_and_left_behind(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_records_in_memory_are_bounded_and_a_refused_one_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "MOST_HELD", 3)
+def test_records_in_memory_are_bounded_and_a_refused_one_is_counted(tmp_path: Path) -> None:
     disk = MoodyDisk()
-    ledger = Journal.open(tmp_path, now=NOW, disk=disk.calls)
+    ledger = Journal.open(tmp_path, now=NOW, most_held=3, disk=disk.calls)
     begin(ledger, "a")
     assert ledger.sync()
     disk.room = 0
@@ -125,12 +122,9 @@ def test_records_in_memory_are_bounded_and_a_refused_one_is_counted(
     assert segments.unfinished(tmp_path) == ["a", "c", "d"]
 
 
-def test_of_what_comes_at_once_as_much_is_kept_as_there_is_room_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "MOST_HELD", 5)
+def test_of_what_comes_at_once_as_much_is_kept_as_there_is_room_for(tmp_path: Path) -> None:
     disk = MoodyDisk()
-    ledger = Journal.open(tmp_path, now=NOW, disk=disk.calls)
+    ledger = Journal.open(tmp_path, now=NOW, most_held=5, disk=disk.calls)
     disk.room = 0
     assert not ledger.write([interception("a"), interception("b")], [ending("a")])
     assert not ledger.write([interception("c")], [ending("b"), ending("c")])
@@ -143,10 +137,9 @@ def test_of_what_comes_at_once_as_much_is_kept_as_there_is_room_for(
     assert segments.unfinished(tmp_path) == ["c"]
 
 
-def test_what_the_disk_may_not_keep_counts_as_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MOST_HELD", 3)
+def test_what_the_disk_may_not_keep_counts_as_held_in_memory(tmp_path: Path) -> None:
     disk = MoodyDisk()
-    ledger = Journal.open(tmp_path, now=NOW, disk=disk.calls)
+    ledger = Journal.open(tmp_path, now=NOW, most_held=3, disk=disk.calls)
     disk.keeps = False
     assert begin(ledger, "a", "b")
     assert not ledger.sync()

@@ -1,7 +1,7 @@
 """An engine over counts in memory and a clock that stands still, for the tests of what it decides."""
 
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import Refused
@@ -39,23 +39,26 @@ def caller(actor: Actor | None = ADA, address: str = "192.0.2.1", provider: str 
     return Caller(actor=actor, address=address, provider=provider, **fields)
 
 
-class Counting(Memory):
-    """Remembers what it was asked."""
+class Counting:
+    """A `Memory` that remembers what it was asked."""
 
     def __init__(self, world: "World") -> None:
-        super().__init__(world.rules, lambda: world.now)
+        self._memory = Memory(world.rules, lambda: world.now)
         self.asked: list[tuple[Ask, ...]] = []
         self.places: list[Place | None] = []
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal:
         self.asked.append(asks)
         self.places.append(None)
-        return super().at_once(asks, memo)
+        return self._memory.at_once(asks, memo)
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         self.asked.append(asks)
         self.places.append(place)
-        return await super().take(asks, place)
+        return await self._memory.take(asks, place)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._memory, name)
 
 
 class World:
@@ -65,7 +68,9 @@ class World:
         self.now = 1000.0
         self.rules = tuple(rules)
         self.counts = Counting(self)
-        self.limits = Limits(self.rules, self.counts, prices, clock=lambda: self.now, wall_clock=lambda: self.now)
+        self.limits = Limits(
+            self.rules, cast("Memory", self.counts), prices, clock=lambda: self.now, wall_clock=lambda: self.now
+        )
 
     def admit(self, who: Caller | None = None, size: Size | None = None) -> Admission:
         """Admit a call, or raise its refusal."""

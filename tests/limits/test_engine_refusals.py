@@ -145,6 +145,33 @@ def test_a_full_house_is_known_before_the_caller_is() -> None:
     assert len(world.counts.asked) == 1
 
 
+def test_a_full_house_is_told_of_again_with_the_wait_of_then() -> None:
+    world = World([rule("concurrency", Unit.CONCURRENT, 1)])
+    world.admit()
+    world.now += 2.0
+    told = []
+    for _ in range(2):
+        refusal = world.limits.check_capacity()
+        assert refusal is not None
+        assert refusal.rejection is not None
+        told.append((refusal, refusal.retry_after, refusal.rejection.retry_after))
+    assert told == [(refusal, 2.0, 2.0), (refusal, 4.0, 4.0)]
+    assert world.limits.decisions["concurrency", "everyone", "refused"] == 2
+
+
+def test_a_full_house_is_told_of_in_the_words_of_the_rule_that_is_in_force() -> None:
+    world = World([rule("house", Unit.CONCURRENT, 1)])
+    details = []
+    for amount in (1, 2):
+        world.limits.replace([rule("house", Unit.CONCURRENT, amount)])
+        world.admit()
+        refusal = world.limits.check_capacity()
+        assert refusal is not None
+        assert refusal.policies == (Policy("house", amount, 0.0, "concurrent-requests"),)
+        details.append(refusal.detail)
+    assert ["may use 1 requests" in details[0], "may use 2 requests" in details[1]] == [True, True]
+
+
 def test_a_provider_that_is_full_is_known_when_it_is_known_who_is_called() -> None:
     world = World([rule("house", Unit.CONCURRENT, 1, provider="anthropic")])
     world.admit(caller(provider="anthropic"))

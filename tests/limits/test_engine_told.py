@@ -39,6 +39,16 @@ def test_who_was_refused_is_refused_again_with_the_time_that_is_left() -> None:
     assert again.detail.endswith("the next one is admitted at 1970-01-01 00:16:50.000 UTC.")
 
 
+def test_what_is_told_again_is_written_once_and_keeps_no_frames() -> None:
+    world = World([MINE])
+    world.admit()
+    first = world.refusal()
+    again = world.check()
+    assert again is not None
+    assert again.prepared is first.prepared is not None
+    assert (first.__traceback__ is None, again.__traceback__) == (False, None)
+
+
 def test_it_ends_with_the_wait() -> None:
     world = World([rule("short", window=0.5)])
     world.admit()

@@ -176,6 +176,7 @@ def test_workers_agree_on_numbers_whatever_they_learnt_before() -> None:
     assert len(numbered([OWN, a, b, c], own)) == 4
 
 
+@pytest.mark.interpreted
 @settings(deadline=None, max_examples=150)
 @given(steps=steps)
 def test_whatever_each_worker_learns_when_nothing_stays_held(steps: Sequence[Step]) -> None:

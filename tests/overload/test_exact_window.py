@@ -85,6 +85,7 @@ def test_a_call_is_admitted_if_and_only_if_fewer_than_the_limit_are_in_the_windo
             admissions.append(exact)
 
 
+@pytest.mark.interpreted
 @given(limit=st.integers(1, 5), window=windows, start=instants, shares=st.lists(st.floats(0.0, 0.4), max_size=30))
 def test_waiting_the_stated_time_admits_and_a_millisecond_less_does_not(
     limit: int, window: float, start: float, shares: list[float]
@@ -156,6 +157,7 @@ def test_a_million_arrivals_never_put_more_than_the_limit_into_a_window() -> Non
     assert len(admissions) >= 0.99 * limit * elapsed
 
 
+@pytest.mark.interpreted
 @pytest.mark.usefixtures("few_places")
 @pytest.mark.parametrize("limit", [4, 5, 8, 17, 40])
 def test_calls_that_share_a_place_stay_below_the_limit_and_close_to_it(limit: int) -> None:

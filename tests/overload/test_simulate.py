@@ -130,6 +130,7 @@ class Recording(AdaptiveLimiter):
         super().leave(permit, outcome, now, overloaded=overloaded, first_byte=first_byte)
 
 
+@pytest.mark.interpreted
 def test_an_adaptive_limit_is_told_of_refusals_and_of_first_bytes() -> None:
     limiter = Recording()
     report = four_clients(GatewayRule(limiter=lambda: limiter, queue_size=9))

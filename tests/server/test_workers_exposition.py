@@ -3,7 +3,8 @@
 from functools import partial
 
 from aibridge.server.exposition import merged
-from aibridge.telemetry import PREFIX, Gauge, Telemetry
+from aibridge.telemetry import Telemetry
+from aibridge.telemetry_kinds import PREFIX, Gauge
 
 
 def _alone(value: float) -> list[tuple[tuple[str, ...], float]]:

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from store_samples import NOW, a_start, an_ending, page, url_of
 
-from aibridge.domain.interception import Interception, interception_id
+from aibridge.domain.interception import Interception
+from aibridge.domain.interception_id import interception_id
 from aibridge.store import interceptions, users
 from aibridge.store.database import Database
 from aibridge.store.interceptions import Query

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from store_samples import NOW, a_start, an_ending, url_of
 
-from aibridge.domain.interception import Ending, Interception, interception_id
+from aibridge.domain.interception import Ending, Interception
+from aibridge.domain.interception_id import interception_id
 from aibridge.limits.arrivals import Arrival
 from aibridge.store import arrivals
 from aibridge.store.arrivals import Period

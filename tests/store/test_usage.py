@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_samples import a_start
 
-from aibridge.domain.interception import interception_id
+from aibridge.domain.interception_id import interception_id
 from aibridge.store import schema, usage
 from aibridge.store.database import Database
 from aibridge.store.sink import LedgerSink

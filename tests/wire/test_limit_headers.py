@@ -6,9 +6,15 @@ from aibridge.domain.errors import AtCapacity, BudgetSpent, CallError, RateLimit
 from aibridge.overload.outcome import Rejection
 from aibridge.overload.retry import Policy
 from aibridge.wire import anthropic_messages, openai_chat, openai_responses
-from aibridge.wire.errors import ANTHROPIC, OPENAI, PLAIN
+from aibridge.wire.errors import ANTHROPIC, OPENAI, PLAIN, Family
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+
+
+def headers(family: Family, error: CallError) -> list[tuple[str, str]]:
+    """A vendor's own headers about a limit that refused, as they are told at noon."""
+    wait = error.rejection.retry_after if error.rejection is not None else 0.0
+    return family.limit_headers(error, family.reset(wait, NOON))
 
 
 def rate_limited(unit: str) -> RateLimited:
@@ -27,13 +33,13 @@ def rate_limited(unit: str) -> RateLimited:
 )
 def test_each_family_has_its_words_for_what_is_limited(unit: str, openai: str, anthropic: str) -> None:
     for family in (OPENAI, openai_chat.DIALECT, openai_responses.DIALECT):
-        assert family.limit_headers(rate_limited(unit), NOON) == [
+        assert headers(family, rate_limited(unit)) == [
             (f"x-ratelimit-limit-{openai}", "1000"),
             (f"x-ratelimit-remaining-{openai}", "0"),
             (f"x-ratelimit-reset-{openai}", "1.234s"),
         ]
     for other in (ANTHROPIC, anthropic_messages.DIALECT):
-        assert other.limit_headers(rate_limited(unit), NOON) == [
+        assert headers(other, rate_limited(unit)) == [
             (f"anthropic-ratelimit-{anthropic}-limit", "1000"),
             (f"anthropic-ratelimit-{anthropic}-remaining", "0"),
             (f"anthropic-ratelimit-{anthropic}-reset", "2023-11-14T22:13:22Z"),
@@ -43,13 +49,13 @@ def test_each_family_has_its_words_for_what_is_limited(unit: str, openai: str, a
 def test_a_spent_budget_tells_when_there_is_more() -> None:
     rejection = Rejection("day", 5, 86400.0, 3600.0)
     error = BudgetSpent.caller("m", "d", rejection, (Policy("day", 5, 86400.0),))
-    assert dict(OPENAI.limit_headers(error, NOON))["x-ratelimit-reset-requests"] == "3600.000s"
-    assert dict(ANTHROPIC.limit_headers(error, NOON))["anthropic-ratelimit-requests-reset"] == "2023-11-14T23:13:20Z"
+    assert dict(headers(OPENAI, error))["x-ratelimit-reset-requests"] == "3600.000s"
+    assert dict(headers(ANTHROPIC, error))["anthropic-ratelimit-requests-reset"] == "2023-11-14T23:13:20Z"
 
 
 def test_a_debt_that_outlives_the_calendar_is_told_until_its_end() -> None:
     error = BudgetSpent.caller("m", "d", Rejection("ban", 1, 3e7, 1e12), (Policy("ban", 1, 3e7, "total-tokens"),))
-    assert dict(ANTHROPIC.limit_headers(error, NOON))["anthropic-ratelimit-tokens-reset"] == "9999-12-31T23:59:59Z"
+    assert dict(headers(ANTHROPIC, error))["anthropic-ratelimit-tokens-reset"] == "9999-12-31T23:59:59Z"
 
 
 @pytest.mark.parametrize(
@@ -65,9 +71,9 @@ def test_a_debt_that_outlives_the_calendar_is_told_until_its_end() -> None:
     ids=["no limit", "cost", "not listed", "concurrency"],
 )
 def test_what_the_vendors_do_not_limit_has_no_headers_of_theirs(error: CallError) -> None:
-    assert OPENAI.limit_headers(error, NOON) == []
-    assert ANTHROPIC.limit_headers(error, NOON) == []
+    assert headers(OPENAI, error) == []
+    assert headers(ANTHROPIC, error) == []
 
 
 def test_routes_of_no_vendor_have_none() -> None:
-    assert PLAIN.limit_headers(rate_limited("requests"), NOON) == []
+    assert headers(PLAIN, rate_limited("requests")) == []

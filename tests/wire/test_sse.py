@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from wire_samples import LINE_ENDS, cut, pieces_of
 
 from aibridge.wire import sse
-from aibridge.wire.sse import BATCH, LIMIT, STRIDE, Event, EventScanner
+from aibridge.wire.event import Event
+from aibridge.wire.sse import BATCH, LIMIT, STRIDE, EventScanner
 
 NEEDLE = b'"usage"'
 

@@ -27,7 +27,7 @@
 A message names the limit and the number; it never holds a secret or a byte of the provider's.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from aibridge.overload.outcome import Rejection
 from aibridge.overload.retry import Policy
@@ -43,7 +43,7 @@ class CallError(Exception):
     `message` is the one line for people, `detail` what helps to act on it, `field` the offending part of the request
     where there is one. `rejection` is the limiter's own word where a limiter refused, and `policies` are the limits the
     call fell under, that one first. `retry_after` is in seconds, the rejection's unless given, absent where coming back
-    would not help. `prepared` is for an error that is told again and again: what the edge has rendered of it by then.
+    would not help. `prepared` is for an error that is told again and again: what the edge has written by then.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -64,8 +64,31 @@ class CallError(Exception):
         self.field = field
         self.rejection = rejection
         self.policies: tuple[Policy, ...] = ()
-        self.prepared: dict[str, tuple[bytes, bytes]] | None = None
+        self.prepared: dict[tuple[str, bool], bytes] | None = None
         self.retry_after = rejection.retry_after if retry_after is None and rejection is not None else retry_after
+
+    def lasting(self) -> Self:
+        """The same, to be told again and again by `again`; never raised, so that it keeps no frames alive.
+
+        What is rendered of either of the two is rendered for both.
+        """
+        before = self.rejection
+        rejection = before and Rejection(before.limit, before.allowed, before.window, before.retry_after)
+        lasting = type(self)(self.message, self.detail, field=self.field, rejection=rejection)
+        lasting.policies = self.policies
+        lasting.retry_after = self.retry_after
+        if self.prepared is None:
+            self.prepared = {}
+        lasting.prepared = self.prepared
+        return lasting
+
+    def again(self, wait: float) -> Self:
+        """The same with what is left of the wait, in seconds. To be answered before anybody is told the next time."""
+        if self.rejection is not None:
+            self.rejection.retry_after = wait
+        if self.retry_after is not None:
+            self.retry_after = wait
+        return self
 
 
 class Refused(CallError):  # noqa: N818 (domain words, not Python ones)

@@ -1,4 +1,8 @@
-"""Where errors become HTTP: one place, in the caller's dialect."""
+"""Where errors become HTTP: one place, in the caller's dialect.
+
+Of an error that is told again and again, the answer is written once, with places (`%` formatting, PEP 461) for what is
+new each time: the request's id and what is left of the wait.
+"""
 
 from http import HTTPStatus
 
@@ -6,7 +10,7 @@ from aibridge.domain.errors import BudgetSpent, CallError, RateLimited
 from aibridge.domain.provider import Provider
 from aibridge.gateway.relay import STATUS_LINES
 from aibridge.gateway.routes import FAMILIES
-from aibridge.overload.retry import hint, limit_headers, rate_headers, retry_headers
+from aibridge.overload.retry import Blank, hint, limit_headers, rate_headers, retry_headers, whole_seconds
 from aibridge.wire import openai_chat
 from aibridge.wire.dialect import Dialect
 
@@ -24,7 +28,9 @@ _USELESS_TO_RETRY = frozenset(
 )
 """Not 401: clients that get their token from a helper ask it again then."""
 _SOME_ID = "ffffffff-ffff-7fff-8fff-ffffffffffff"
-"""Stands where an id will; no id is this one, whose time has long passed."""
+"""Stands where an id will, and is as long; no id is this one, whose time has long passed."""
+_ID = b"%(id)b"
+_BLANK = Blank()
 _NOT_AGAIN = [("x-should-retry", "false")]
 _UNKNOWN_WAIT = 1.0
 """Seconds, for a refusal that ought to say when to come back and does not know."""
@@ -39,46 +45,67 @@ def response(  # noqa: PLR0913 (all that an answer depends on)
     one that says that nothing is left for long. An answer that coming back cannot change says `x-should-retry: false`,
     which the vendors' SDKs obey.
     """
-    body = dialect.render(error, request_id) if error.prepared is None else _again(error, dialect, request_id)
-    fields = [*_retry(error, luck), *dialect.limit_headers(error, now)]
+    news = _news(error, dialect, request_id, luck, now)
+    if error.prepared is None:
+        body = dialect.render(error, request_id)
+        return _head(error, dialect, len(body), keep_alive=keep_alive) % news + body
+    way = dialect.name, keep_alive
+    form = error.prepared.get(way)
+    if form is None:
+        form = error.prepared[way] = _form(error, dialect, keep_alive=keep_alive)
+    return form % news
+
+
+def _news(error: CallError, dialect: Dialect, request_id: str, luck: float, now: float) -> dict[bytes, bytes | int]:
+    """What is new in an answer each time an error is told, by the names of its places."""
+    news: dict[bytes, bytes | int] = {b"id": request_id.encode()}
+    wait, rejection = error.retry_after, error.rejection
+    if wait is not None or error.status in _MUST_SAY_WHEN:
+        again = hint(_UNKNOWN_WAIT if wait is None else wait, luck)
+        news[b"seconds"] = again.seconds
+        news[b"milliseconds"] = again.milliseconds
+    if rejection is not None:
+        news[b"wait"] = whole_seconds(rejection.retry_after)
+        if error.policies:
+            news[b"reset"] = dialect.reset(rejection.retry_after, now).encode()
+    return news
+
+
+def _form(error: CallError, dialect: Dialect, *, keep_alive: bool) -> bytes:
+    """The whole response for an error that is told again and again, with places for what is new."""
+    body = dialect.render(error, _SOME_ID)
+    head = _head(error, dialect, len(body), keep_alive=keep_alive)
+    return head + body.replace(b"%", b"%%").replace(_SOME_ID.encode(), _ID)
+
+
+def _head(error: CallError, dialect: Dialect, length: int, *, keep_alive: bool) -> bytes:
+    """Status line and headers for a body of `length` bytes, with places for what is new."""
+    fields = [*_retry(error), *dialect.limit_headers(error, _BLANK.reset)]
     if error.status == HTTPStatus.UPGRADE_REQUIRED:
         fields.append(("upgrade", "HTTP/1.1"))  # RFC 9110, 15.5.22
     if not keep_alive:
         fields.append(("connection", "close"))
     further = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b" % (
+    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n" % (
         STATUS_LINES[dialect.status_of(error)],
-        len(body),
-        f"x-request-id: {request_id}\r\n{further}".encode(),
-        body,
+        length,
+        _ID,
+        further.encode(),
     )
 
 
-def _again(error: CallError, dialect: Dialect, request_id: str) -> bytes:
-    """The body for an error that is told again and again: only the request's id is new in it."""
-    prepared = {} if error.prepared is None else error.prepared
-    pieces = prepared.get(dialect.name)
-    if pieces is None:
-        before, _, after = dialect.render(error, _SOME_ID).partition(_SOME_ID.encode())
-        pieces = prepared[dialect.name] = before, after
-    return b"%b%b%b" % (pieces[0], request_id.encode(), pieces[1])
-
-
-def _retry(error: CallError, luck: float) -> list[tuple[str, str]]:
+def _retry(error: CallError) -> list[tuple[str, str]]:
     """The headers that say when, and whether, to come back."""
-    wait = error.retry_after
     rejection = error.rejection
     if isinstance(error, BudgetSpent) and rejection is not None:
-        return [*_NOT_AGAIN, *limit_headers(rejection, error.policies)]
-    if wait is None:
-        if error.status not in _MUST_SAY_WHEN:
-            return _NOT_AGAIN if error.status in _USELESS_TO_RETRY else []
-        wait = _UNKNOWN_WAIT
+        return [*_NOT_AGAIN, *limit_headers(rejection, error.policies, _BLANK)]
+    if error.retry_after is None and error.status not in _MUST_SAY_WHEN:
+        return _NOT_AGAIN if error.status in _USELESS_TO_RETRY else []
     if isinstance(error, RateLimited) and rejection is not None:
-        return rate_headers(rejection, hint(wait, luck), error.policies)
+        return rate_headers(rejection, _BLANK, error.policies)
     if rejection is not None and error.policies:
-        return [*retry_headers(hint(wait, luck)), *limit_headers(rejection, error.policies)]
-    return retry_headers(hint(wait, luck))
+        return [*retry_headers(_BLANK), *limit_headers(rejection, error.policies, _BLANK)]
+    return retry_headers(_BLANK)
 
 
 def limit_of(error: CallError) -> str:

@@ -50,23 +50,11 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     is no look-up outside memory, whatever is presented. `used` learns when tokens are used, in UTC microseconds.
     """
 
-    def look(head: Head, known: Snapshot, now: float) -> Recognised | None:
-        """Look a head's tokens up, and keep in it what was found."""
-        presented = _presented(head.fields)
-        for place, text in enumerate(presented.values()):
-            token = known.token_of(text, now)
-            if token is not None:
-                found = Recognised(token, _own(head.headers) if GOVERNANCE_TOKEN in presented else None)
-                if place == 0:  # else one that comes before it may be known by the next call
-                    head.recognised = found
-                return found
-        return None
-
     def check(call: Call) -> CallError | None:
         head, known, now = call.head, snapshot(), wall_clock()
         recognised = head.recognised
         if recognised is None or not known.has(recognised.token, now):
-            recognised = look(head, known, now)
+            recognised = _recognised(head, known, now)
             if recognised is None:
                 return _stranger(head, strangers, clock())
         actor = call.actor = recognised.token.actor
@@ -84,6 +72,19 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
         return None
 
     return check
+
+
+def _recognised(head: Head, known: Snapshot, now: float) -> Recognised | None:
+    """Look a head's tokens up, and keep in it what was found."""
+    presented = _presented(head.fields)
+    for place, text in enumerate(presented.values()):
+        token = known.token_of(text, now)
+        if token is not None:
+            found = Recognised(token, _own(head.headers) if GOVERNANCE_TOKEN in presented else None)
+            if place == 0:  # else one that comes before it may be known by the next call
+                head.recognised = found
+            return found
+    return None
 
 
 def _presented(fields: Fields) -> dict[bytes, str]:

@@ -6,7 +6,8 @@ from collections import deque
 
 from aibridge.domain.errors import AtCapacity, UpstreamUnreachable
 from aibridge.domain.provider import Origin
-from aibridge.gateway.upstream import Connection, Deadlines
+from aibridge.gateway.deadlines import Deadlines
+from aibridge.gateway.upstream import Connection
 from aibridge.gateway.whereabouts import Whereabouts
 from aibridge.overload.outcome import Rejection
 

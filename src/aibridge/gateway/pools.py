@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from weakref import WeakSet
 
 from aibridge.domain.provider import Origin, Provider
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.pool import Pool
-from aibridge.gateway.upstream import Deadlines
 from aibridge.gateway.whereabouts import Whereabouts, anywhere, public
 
 LEAST = 64

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from aibridge.domain.errors import CallError, Draining, InternalError, Refused, RouteNotSupported, UpgradeRequired
-from aibridge.domain.interception import interception_id
+from aibridge.domain.interception_id import interception_id
 from aibridge.gateway import edge
 from aibridge.gateway.call import Call, RequestBody
 from aibridge.gateway.drain import stopping
@@ -153,9 +153,10 @@ class GatewayProtocol(GuardedProtocol):
         """Answer a call that was refused at the door. Its body is dropped as it comes, or never comes."""
         if isinstance(error, Refused):
             self.gateway.telemetry.refused(edge.limit_of(error), error.code)
-        keep_alive = not isinstance(error, Draining) and call.head.keep_alive and self._worth_reading_on(call.body)
-        call.body.fail(error)
-        self.transport.write(_response(error, call.head.route.dialect, call.id, keep_alive=keep_alive))
+        head, body = call.head, call.body
+        keep_alive = head.keep_alive and self._worth_reading_on(body) and not isinstance(error, Draining)
+        body.fail(error)
+        self.transport.write(_response(error, head.route.dialect, call.id, keep_alive=keep_alive))
         self.rest(keep_alive=keep_alive)
 
     async def _serve(self, call: Call, reply: Reply, way: Way) -> None:

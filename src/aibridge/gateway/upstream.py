@@ -13,9 +13,9 @@ from time import monotonic
 from typing import Protocol, cast
 
 import httptools
-import msgspec
 
 from aibridge.domain.errors import UpstreamBroke, UpstreamFailed, UpstreamTimeout
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.watchdog import Watchdog
 
@@ -26,18 +26,6 @@ IDLE_LIMIT = 60.0
 
 _INFORMATIONAL = range(100, 200)
 BODILESS = frozenset((204, 304))
-
-
-class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a provider may take, in seconds.
-
-    To accept a connection, to begin its answer, between two reads of it, and for a call as a whole.
-    """
-
-    connect: float = 5.0
-    first_byte: float = 120.0
-    idle: float = 120.0
-    total: float = 600.0
 
 
 class Sink(Protocol):

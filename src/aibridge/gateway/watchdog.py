@@ -40,5 +40,5 @@ class Watchdog:
         self._handle = None
         now = monotonic()
         again = self._look(max(now, self._at))  # a timer may fire a clock tick early; what was due then is due now
-        if again is not None and self._handle is None:
+        if again is not None:
             self.by(max(again, now))

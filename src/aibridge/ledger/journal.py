@@ -46,16 +46,18 @@ class Journal:
         descriptor: int,
         *,
         segment_bytes: int,
+        most_held: int,
         notify: Callable[[int], object],
         disk: Disk,
     ) -> None:
         self.dropped = 0
-        """How many records were refused because `MOST_HELD` were waiting already."""
+        """How many records were refused because `most_held` were waiting already."""
         self._directory = directory
         self._lock = lock
         self._number = number
         self._descriptor = descriptor
         self._segment_bytes = segment_bytes
+        self._most_held = most_held
         self._notify = notify
         self._disk = disk
         self._commit = GroupCommit(directory, descriptor, disk)
@@ -70,12 +72,13 @@ class Journal:
         self._problem = ""
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - the last three are for tests, and for those who know better
         cls,
         directory: Path,
         *,
         now: int,
         segment_bytes: int = SEGMENT_BYTES,
+        most_held: int = MOST_HELD,
         notify: Callable[[int], object] = lambda _: None,
         disk: Disk = Disk(),  # noqa: B008 - immutable
     ) -> Self:
@@ -105,6 +108,7 @@ class Journal:
             number,
             descriptor,
             segment_bytes=segment_bytes,
+            most_held=most_held,
             notify=notify,
             disk=disk,
         )
@@ -122,10 +126,10 @@ class Journal:
     def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> bool:
         """Write down, now and in one go, what began and what ended; return whether the kernel has all of it.
 
-        False means that it waits in memory for the disk (see `problem`), or that some of it is past `MOST_HELD` and
+        False means that it waits in memory for the disk (see `problem`), or that some of it is past `most_held` and
         lost: an interception that loses its ending so is closed as interrupted by the next process.
         """
-        room = max(0, MOST_HELD - self._waiting - self._commit.held)
+        room = max(0, self._most_held - self._waiting - self._commit.held)
         refused = len(started) + len(ended) - room
         if refused > 0:
             self._refuse(refused)
@@ -185,7 +189,7 @@ class Journal:
 
     def _refuse(self, records: int) -> None:
         self.dropped += records
-        self._problem = self._problem or f"journal directory {self._directory}: {MOST_HELD} records wait already"
+        self._problem = self._problem or f"journal directory {self._directory}: {self._most_held} records wait already"
 
     def _failed(self, error: OSError) -> None:
         if not self._problem:

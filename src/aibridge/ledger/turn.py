@@ -1,12 +1,23 @@
 """What began and ended in one turn of the event loop, written with one system call."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from aibridge.domain.interception import Ending, Interception
-from aibridge.ledger.journal import Journal
 
 _log = logging.getLogger(__name__)
+
+
+class Writer(Protocol):
+    """Where a turn's records are written. See `ledger.journal`."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the disk takes what is written."""
+
+    def write(self, started: Sequence[Interception], ended: Sequence[Ending]) -> bool:
+        """Write down, now and in one go, what began and what ended; return whether all of it is written."""
 
 
 class Turn:
@@ -18,7 +29,7 @@ class Turn:
     writes each of them costs; a call alone costs one, as it would without this.
     """
 
-    def __init__(self, journal: Journal, soon: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, journal: Writer, soon: Callable[[Callable[[], None]], object]) -> None:
         self._journal = journal
         self._soon = soon
         self._started: list[Interception] = []

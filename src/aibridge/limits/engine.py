@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
-import msgspec
-
-from aibridge.domain.errors import Refused
+from aibridge.domain.errors import AtCapacity, Refused
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Rule, Subject
 from aibridge.domain.usage import Usage
+from aibridge.limits.admission import Admission
 from aibridge.limits.counts import Ask, Counts, Held, Refusal
 from aibridge.limits.estimate import Size, Tariff
-from aibridge.limits.explain import refused
+from aibridge.limits.explain import at_capacity, how_full, refused
 from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.numbers import numbered
@@ -23,21 +22,8 @@ from aibridge.limits.scope import Caller, name_of, place_of
 from aibridge.limits.terms import Terms, terms_of
 from aibridge.limits.told import BELIEVED, Refusals, Told, Who
 from aibridge.overload.outcome import Outcome
-from aibridge.overload.retry import Policy
 
 __all__ = ["WAIT_BOUNDS", "Admission", "Caller", "Limits", "Size"]
-
-
-class Admission(msgspec.Struct, frozen=True, gc=False):
-    """What a call holds from `admit` to `close`; `held` is None where no rule applies.
-
-    `lines` are the rules it was admitted by, one for each of the asks that are held: it is closed by these, whatever
-    they have become. `size` is by what some of them were weighed; None where none was.
-    """
-
-    held: Held | None
-    lines: tuple[Line, ...] = ()
-    size: Size | None = None
 
 
 _FREE = Admission(None)
@@ -89,6 +75,7 @@ class Limits:
         self.rules = tuple(rules.values())
         self.needs_body = any(rule.needs_body for rule in self.rules)
         self._refusals = Refusals()
+        self._told_full: dict[int, AtCapacity] = {}
         self._tells_addresses_apart = any(rule.subject is Subject.ADDRESS for rule in self.rules)
         self._house, self._wings = house_and_wings(self._lines.values())
         self._matching = lru_cache(REMEMBERED)(self._match)
@@ -236,8 +223,18 @@ class Limits:
         for line in lines:
             refusal = self._counts.full(line.index, "")
             if refusal is not None:
-                return self._refused(line, "", refusal, (line.policy,))
+                line.refused += 1
+                return self._known_full(line, refusal)
         return None
+
+    def _known_full(self, line: Line, refusal: Refusal) -> AtCapacity:
+        """The error for a rule that is full whoever calls: the one of before, as long as it is in the same words."""
+        detail = how_full(line.rule, "", refusal)
+        error = self._told_full.get(line.index)
+        if error is None or error.detail != detail:
+            error = at_capacity(line.rule, detail, refusal, (line.policy,)).lasting()
+            self._told_full[line.index] = error
+        return error.again(refusal.retry_after)
 
     def _no(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, lines: Mapping[int, Line]) -> Refused:
         """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before."""
@@ -245,15 +242,13 @@ class Limits:
         line = lines[refusal.rule]
         enforced = [other for other in (lines[ask.rule] for ask in asks) if other.enforced]
         policies = (line.policy, *(other.policy for other in enforced if other is not line))
+        error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
         if lines is self._lines:
-            self._remember(refusal, asks, caller, policies)
-        return self._refused(line, name_of(line.rule, caller), refusal, policies)
-
-    def _refused(self, line: Line, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> Refused:
+            self._remember(error, refusal, asks, caller)
         line.refused += 1
-        return refused(line.rule, subject, refusal, policies, self._wall_clock())
+        return error
 
-    def _remember(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, policies: tuple[Policy, ...]) -> None:
+    def _remember(self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> None:
         """Remember a refusal whose wait is certain, and is that of every call of this caller.
 
         Not so where a place must come free, whose wait is a guess, nor where a rule for some models only has a say: the
@@ -274,8 +269,6 @@ class Limits:
         now = self._clock()
         due = now + refusal.retry_after
         if due - slack > now:
-            line = self._lines[refusal.rule]
-            error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
             told = Told(error, refusal.rule, until=min(due - slack, now + BELIEVED), due=due)
             self._refusals.remember(self._who(caller), told, counts)
 

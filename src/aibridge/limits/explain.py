@@ -1,6 +1,7 @@
 """What a caller is told when a rule says no: which rule, whose limit, how much of it is used, and when to come back."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil
 
 from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimited, Refused
@@ -43,10 +44,10 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
     `policies` are the limits the call fell under, the rule's own first. `now` is the wall time in UTC seconds: when a
     call would be admitted is told as an instant, which stays true however often it is told.
     """
+    if rule.held:
+        return at_capacity(rule, how_full(rule, subject, refusal), refusal, policies)
     rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
     wait = refusal.retry_after
-    if rule.held:
-        return AtCapacity.caller(_full(rule, subject, refusal), rejection=rejection, policies=policies)
     if rule.name == RATE:
         detail = (
             f"This token may make {rule.amount} AI requests in {rule.window:g} s (--aibridge-rate-limit); "
@@ -62,7 +63,14 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
     return RateLimited.caller(f"{spent}, {following} is admitted at {_instant(now + wait)}.", rejection, policies)
 
 
-def _full(rule: Rule, subject: str, refusal: Refusal) -> str:
+def at_capacity(rule: Rule, detail: str, refusal: Refusal, policies: tuple[Policy, ...]) -> AtCapacity:
+    """The error for a refusal by a rule over what is held; the `detail` is what `how_full` says."""
+    rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
+    return AtCapacity.caller(detail, rejection=rejection, policies=policies)
+
+
+def how_full(rule: Rule, subject: str, refusal: Refusal) -> str:
+    """How full a rule over what is held is."""
     waited = f" This one waited {refusal.waited:.1f} s for its turn." if refusal.waited else ""
     if rule.name == CONCURRENCY:
         return f"{rule.amount} AI requests are in progress, as many as --aibridge-max-concurrency allows.{waited}"
@@ -98,5 +106,11 @@ def _span(seconds: float) -> str:
 
 def _instant(at: float) -> str:
     """An instant for people to read, rounded up to the millisecond."""
-    at = ceil(min(at, LAST_INSTANT) * 1000) / 1000
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
+    second, millisecond = divmod(ceil(min(at, LAST_INSTANT) * 1000), 1000)
+    return f"{_second(second)}.{millisecond:03d} UTC"
+
+
+@lru_cache(64)
+def _second(at: int) -> str:
+    """A whole second, the same for all who come back within it."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from aibridge.limits.counts import Ask
 from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.outcome import Outcome
@@ -13,33 +11,30 @@ Limiter = ExactWindow | Gcra | ConcurrencyLimiter
 """What counts one subject for one rule."""
 
 
-class Limiters(msgspec.Struct, frozen=True, gc=False):
+class Limiters:
     """One for each ask of a call, in `each`; the others are the same ones by their kinds, with their places in it.
 
     A call takes its cost of what is `weighed`, and one of all others, which are `counted`: of these, what is `held` has
     to come back, and what `windows` counted may turn out not to count.
     """
 
-    each: list[Limiter]
-    counted: list[ExactWindow | ConcurrencyLimiter]
-    held: list[ConcurrencyLimiter]
-    windows: list[tuple[int, ExactWindow]]
-    weighed: list[tuple[int, Gcra]]
+    __slots__ = ("counted", "each", "held", "weighed", "windows")
 
-    @classmethod
-    def of(cls, each: list[Limiter]) -> "Limiters":
-        """These."""
-        limiters = cls(each, [], [], [], [])
+    def __init__(self, each: list[Limiter]) -> None:
+        self.each = each
+        self.counted: list[ExactWindow | ConcurrencyLimiter] = []
+        self.held: list[ConcurrencyLimiter] = []
+        self.windows: list[tuple[int, ExactWindow]] = []
+        self.weighed: list[tuple[int, Gcra]] = []
         for place, limiter in enumerate(each):
             if isinstance(limiter, Gcra):
-                limiters.weighed.append((place, limiter))
+                self.weighed.append((place, limiter))
             elif isinstance(limiter, ExactWindow):
-                limiters.windows.append((place, limiter))
-                limiters.counted.append(limiter)
+                self.windows.append((place, limiter))
+                self.counted.append(limiter)
             else:
-                limiters.held.append(limiter)
-                limiters.counted.append(limiter)
-        return limiters
+                self.held.append(limiter)
+                self.counted.append(limiter)
 
     def exceeded(self, asks: Sequence[Ask]) -> bool:
         """Whether an ask costs more than can ever be taken at once."""

@@ -195,7 +195,7 @@ class Memory:
                     each += alone.each
                 else:
                     over.append(ask.rule)
-        return Taken(next(self._numbers), tuple(taken), tuple(over), 0.0, now, Limiters.of(each))
+        return Taken(next(self._numbers), tuple(taken), tuple(over), 0.0, now, Limiters(each))
 
     def _look_up(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Limiters:
         """The limiters for these asks, which are remembered until one of them may be another."""
@@ -207,7 +207,7 @@ class Memory:
 
     def _limiters(self, asks: Sequence[Ask], now: float) -> Limiters:
         counters = self._counters
-        return Limiters.of([counters[ask.rule].limiters.get(ask.key, now) for ask in asks])
+        return Limiters([counters[ask.rule].limiters.get(ask.key, now) for ask in asks])
 
     def _known(self, asks: tuple[Ask, ...]) -> tuple[Ask, ...]:
         """Those about rules that there are."""

@@ -23,28 +23,19 @@ Who = tuple[str, str, str, bool]
 
 
 class Told:
-    """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted.
-
-    The error is one of its own, never raised, so that it keeps no frames alive; what is rendered of it may be kept.
-    """
+    """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted."""
 
     __slots__ = ("_due", "_error", "rule", "until")
 
     def __init__(self, error: Refused, rule: int, *, until: float, due: float) -> None:
-        self._error = error
+        self._error = error.lasting()
         self._due = due
         self.rule = rule
         self.until = until
-        error.prepared = {}
 
     def again(self, now: float) -> Refused:
         """The same with what is left of the wait. To be answered before anybody is told the next time."""
-        error, wait = self._error, self._due - now
-        if error.rejection is not None:
-            error.rejection.retry_after = wait
-        if error.retry_after is not None:
-            error.retry_after = wait
-        return error
+        return self._error.again(self._due - now)
 
 
 class Refusals(dict[Who, Told]):

@@ -24,6 +24,7 @@ _LARGEST_INTEGER = 10**15 - 1
 SPREAD = 0.2
 LEAST_SPREAD = 0.1
 """Those refused together come back over a fifth of the wait, and over at least this many seconds."""
+_SMALL = LEAST_SPREAD / SPREAD
 
 
 @dataclass(slots=True)
@@ -34,27 +35,43 @@ class RetryHint:
     milliseconds: int
 
 
+@dataclass(slots=True, frozen=True)
+class Blank:
+    """The places for what is new each time in an answer that is told again and again, to be filled in by `%`.
+
+    The first two stand for a `RetryHint`; `wait` is for `whole_seconds`, `reset` for what a vendor's headers say.
+    """
+
+    seconds: str = "%(seconds)d"
+    milliseconds: str = "%(milliseconds)d"
+    wait: str = "%(wait)d"
+    reset: str = "%(reset)b"
+
+
 def hint(wait: float, luck: float) -> RetryHint:
     """Spread and round up a true wait in seconds; `luck` is uniform in [0, 1).
 
     Coming back after either number is never too early, unless the true wait is longer than `LONGEST`: then both say
     `LONGEST`, and the client asks again.
     """
-    wait = min(wait, LONGEST)
-    spread = min(wait + luck * max(wait * SPREAD, LEAST_SPREAD), LONGEST)
-    milliseconds = max(1, ceil(spread * 1000))
-    if milliseconds / 1000 < wait:  # the product was rounded down
+    if wait >= LONGEST:
+        return RetryHint(LONGEST, LONGEST * 1000)
+    spread = wait + luck * (wait * SPREAD if wait > _SMALL else LEAST_SPREAD)
+    milliseconds = ceil(spread * 1000) if spread < LONGEST else LONGEST * 1000
+    if milliseconds < 1:
+        milliseconds = 1
+    elif milliseconds / 1000 < wait:  # the product was rounded down
         milliseconds += 1
-    return RetryHint(seconds=-(-milliseconds // 1000), milliseconds=milliseconds)
+    return RetryHint(-(-milliseconds // 1000), milliseconds)
 
 
-def retry_headers(hint: RetryHint) -> list[tuple[str, str]]:
+def retry_headers(hint: RetryHint | Blank) -> list[tuple[str, str]]:
     """The response headers of every 429 and 503.
 
     No milliseconds where the wait is an estimate: SDKs read those first, and would spend their retries within half a
     second on a slot that is held for a whole stream.
     """
-    return [("retry-after", str(hint.seconds))]
+    return [("retry-after", f"{hint.seconds}")]
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,25 +94,34 @@ class Policy:
         object.__setattr__(self, "item", f'"{self.name}";q={self.quota}{unit}{window}')
 
 
-def rate_headers(rejection: Rejection, hint: RetryHint, policies: Sequence[Policy] = ()) -> list[tuple[str, str]]:
+def rate_headers(
+    rejection: Rejection, hint: RetryHint | Blank, policies: Sequence[Policy] = ()
+) -> list[tuple[str, str]]:
     """The response headers of a rate limit's 429: those of a retry, and which rule said no."""
     return [
         *retry_headers(hint),
-        ("retry-after-ms", str(hint.milliseconds)),
-        *limit_headers(rejection, policies),
+        ("retry-after-ms", f"{hint.milliseconds}"),
+        *limit_headers(rejection, policies, hint if isinstance(hint, Blank) else None),
     ]
 
 
-def limit_headers(rejection: Rejection, policies: Sequence[Policy] = ()) -> list[tuple[str, str]]:
+def limit_headers(
+    rejection: Rejection, policies: Sequence[Policy] = (), blank: Blank | None = None
+) -> list[tuple[str, str]]:
     """Which limit said no, and all that the call fell under, the one that said no first.
 
     `RateLimit` and `RateLimit-Policy` follow draft-ietf-httpapi-ratelimit-headers-10: `q` is the quota per `w` seconds
     in units of `qu`, requests unless said, `r` what remains for such a call, `t` the seconds until there is more. `t`
-    is the true wait, also where Retry-After is capped.
+    is the true wait, also where Retry-After is capped, or, with a `blank`, the place for it.
     """
-    wait = min(max(1, ceil(rejection.retry_after)), _LARGEST_INTEGER)
+    wait = whole_seconds(rejection.retry_after) if blank is None else blank.wait
     listed = policies or (Policy(rejection.limit, int(rejection.allowed), rejection.window),)
     return [
         ("ratelimit", f'"{rejection.limit}";r=0;t={wait}'),
         ("ratelimit-policy", ", ".join([policy.item for policy in listed])),
     ]
+
+
+def whole_seconds(wait: float) -> int:
+    """A true wait in seconds as `limit_headers` tell it: rounded up, at least 1."""
+    return min(max(1, ceil(wait)), _LARGEST_INTEGER)

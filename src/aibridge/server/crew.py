@@ -29,7 +29,7 @@ from aibridge.server.channel import (
 from aibridge.server.exposition import merged
 from aibridge.server.listeners import CannotStart
 from aibridge.server.shipping import pause_after
-from aibridge.telemetry import PREFIX
+from aibridge.telemetry_kinds import PREFIX
 
 _ARGUMENTS: Final = ("-P", "-m", "aibridge.server.worker")
 _OLD: Final = 10.0

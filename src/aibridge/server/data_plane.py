@@ -13,6 +13,7 @@ from aibridge.domain.rule import Rule
 from aibridge.domain.snapshot import Snapshot
 from aibridge.gateway.admit import admit, capacity, pace
 from aibridge.gateway.body import body, content
+from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.drain import drain
 from aibridge.gateway.guard import guard
 from aibridge.gateway.guards import Guards
@@ -24,7 +25,6 @@ from aibridge.gateway.protocol import Gateway
 from aibridge.gateway.record import record
 from aibridge.gateway.relay import relay
 from aibridge.gateway.retry import Retries, retry
-from aibridge.gateway.upstream import Deadlines
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
 from aibridge.limits.counts import Counts
@@ -40,7 +40,8 @@ from aibridge.overload.rate import ExactWindow, RateLimiter
 from aibridge.server.overload import Breakers, guards_of, retries_of
 from aibridge.server.shipping import Shipping
 from aibridge.server.upstreams import Upstreams
-from aibridge.telemetry import Gauge, Telemetry
+from aibridge.telemetry import Telemetry
+from aibridge.telemetry_kinds import Gauge
 from aibridge.telemetry_overload import show_breakers, show_limits, show_upstreams
 
 MOST_KEYS = 100_000

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
-from aibridge.domain.interception import Ending, Interception, Status, interception_id
+from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.interception_id import interception_id
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.store import schema
 from aibridge.store.directory import has_username

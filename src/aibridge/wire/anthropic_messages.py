@@ -13,6 +13,7 @@ from aibridge.domain.errors import CallError
 from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import AnthropicFamily, anthropic_error, server_sent
+from aibridge.wire.event import Event
 from aibridge.wire.lenient import (
     Count,
     Identifier,
@@ -25,7 +26,6 @@ from aibridge.wire.lenient import (
 )
 from aibridge.wire.readers import reader_of, source_of, whole_body
 from aibridge.wire.request import Body, peeker_of
-from aibridge.wire.sse import Event
 
 _NEEDLES = (b'"message_', b'"error"')
 

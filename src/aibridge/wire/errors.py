@@ -11,7 +11,12 @@ from typing import Protocol
 import msgspec
 
 from aibridge.domain.errors import BudgetSpent, CallError
-from aibridge.wire.limit_headers import anthropic_limit_headers, openai_limit_headers
+from aibridge.wire.limit_headers import (
+    anthropic_limit_headers,
+    anthropic_reset,
+    openai_limit_headers,
+    openai_reset,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -25,8 +30,11 @@ class Family(Protocol):
     def render(self, error: CallError, request_id: str) -> bytes:
         """The JSON body of an answer that is ours."""
 
-    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:
-        """The vendor's own headers about a limit that refused; `now` is the wall time in UTC seconds."""
+    def limit_headers(self, error: CallError, reset: str) -> list[tuple[str, str]]:
+        """The vendor's own headers about a limit that refused; `reset` is when there is more, or a place for that."""
+
+    def reset(self, wait: float, now: float) -> str:
+        """When there is more, as the vendor says it: in `wait` seconds from `now`, the wall time in UTC seconds."""
 
 
 class Plain:
@@ -40,9 +48,13 @@ class Plain:
         """The JSON body of an answer that is ours."""
         return _encode(_management(error, request_id))
 
-    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:  # noqa: ARG002 (of a protocol)
+    def limit_headers(self, error: CallError, reset: str) -> list[tuple[str, str]]:  # noqa: ARG002 (of a protocol)
         """None: the fields of the standard are said anyway."""
         return []
+
+    def reset(self, wait: float, now: float) -> str:  # noqa: ARG002 (of a protocol)
+        """Nothing, as there is no header for it."""
+        return ""
 
 
 class OpenAIFamily(Plain):
@@ -56,9 +68,13 @@ class OpenAIFamily(Plain):
         """The JSON body of an answer that is ours."""
         return _encode({**_management(error, request_id), "error": openai_error(error)})
 
-    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:  # noqa: ARG002 (of a protocol)
-        """`x-ratelimit-…`, with the time until there is more."""
-        return openai_limit_headers(error)
+    def limit_headers(self, error: CallError, reset: str) -> list[tuple[str, str]]:
+        """`x-ratelimit-…`."""
+        return openai_limit_headers(error, reset)
+
+    def reset(self, wait: float, now: float) -> str:  # noqa: ARG002 (of a protocol)
+        """The time until there is more."""
+        return openai_reset(wait)
 
 
 class AnthropicFamily(Plain):
@@ -68,9 +84,13 @@ class AnthropicFamily(Plain):
         """The JSON body of an answer that is ours."""
         return _encode({**_management(error, request_id), "type": "error", "error": anthropic_error(error)})
 
-    def limit_headers(self, error: CallError, now: float) -> list[tuple[str, str]]:
-        """`anthropic-ratelimit-…`, with the instant at which there is more."""
-        return anthropic_limit_headers(error, now)
+    def limit_headers(self, error: CallError, reset: str) -> list[tuple[str, str]]:
+        """`anthropic-ratelimit-…`."""
+        return anthropic_limit_headers(error, reset)
+
+    def reset(self, wait: float, now: float) -> str:
+        """The instant at which there is more."""
+        return anthropic_reset(wait, now)
 
 
 def openai_error(error: CallError) -> dict[str, str | None]:

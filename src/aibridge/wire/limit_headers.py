@@ -5,6 +5,7 @@ like that one.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil
 
 from aibridge.domain.errors import CallError
@@ -27,31 +28,43 @@ _ANTHROPIC = {
 """From a policy's unit to the word in Anthropic's reference ("Rate limits", "Response headers")."""
 
 
-def openai_limit_headers(error: CallError) -> list[tuple[str, str]]:
-    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; a reset is in seconds from now, as in `1.234s`."""
-    policy, rejection = next(iter(error.policies), None), error.rejection
+def openai_limit_headers(error: CallError, reset: str) -> list[tuple[str, str]]:
+    """`x-ratelimit-{limit,remaining,reset}-{requests,tokens}`."""
+    policy = next(iter(error.policies), None)
     kind = _OPENAI.get(policy.unit) if policy is not None else None
-    if policy is None or kind is None or rejection is None:
+    if policy is None or kind is None or error.rejection is None:
         return []
     return [
         (f"x-ratelimit-limit-{kind}", str(policy.quota)),
         (f"x-ratelimit-remaining-{kind}", "0"),
-        (f"x-ratelimit-reset-{kind}", f"{ceil(rejection.retry_after * 1000) / 1000:.3f}s"),
+        (f"x-ratelimit-reset-{kind}", reset),
     ]
 
 
-def anthropic_limit_headers(error: CallError, now: float) -> list[tuple[str, str]]:
-    """`anthropic-ratelimit-{requests,tokens,…}-{limit,remaining,reset}`; a reset is an instant (RFC 3339).
+def openai_reset(wait: float) -> str:
+    """The true wait, in seconds from now, as in `1.234s`."""
+    return f"{ceil(wait * 1000) / 1000:.3f}s"
 
-    `now` is the wall time in UTC seconds.
-    """
-    policy, rejection = next(iter(error.policies), None), error.rejection
+
+def anthropic_limit_headers(error: CallError, reset: str) -> list[tuple[str, str]]:
+    """`anthropic-ratelimit-{requests,tokens,…}-{limit,remaining,reset}`."""
+    policy = next(iter(error.policies), None)
     kind = _ANTHROPIC.get(policy.unit) if policy is not None else None
-    if policy is None or kind is None or rejection is None:
+    if policy is None or kind is None or error.rejection is None:
         return []
-    reset = datetime.fromtimestamp(min(ceil(now + rejection.retry_after), LAST_INSTANT), UTC)
     return [
         (f"anthropic-ratelimit-{kind}-limit", str(policy.quota)),
         (f"anthropic-ratelimit-{kind}-remaining", "0"),
-        (f"anthropic-ratelimit-{kind}-reset", f"{reset:%Y-%m-%dT%H:%M:%SZ}"),
+        (f"anthropic-ratelimit-{kind}-reset", reset),
     ]
+
+
+def anthropic_reset(wait: float, now: float) -> str:
+    """The instant at which the wait, in seconds, is over (RFC 3339); `now` is the wall time in UTC seconds."""
+    return _instant(min(ceil(now + wait), LAST_INSTANT))
+
+
+@lru_cache(64)
+def _instant(second: int) -> str:
+    """An instant, in UTC seconds. Those who wait for the same limit are told the same one."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -11,6 +11,7 @@ from aibridge.domain.errors import CallError
 from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import OpenAIFamily, openai_error, server_sent
+from aibridge.wire.event import Event
 from aibridge.wire.lenient import (
     Count,
     Identifier,
@@ -22,7 +23,6 @@ from aibridge.wire.lenient import (
 )
 from aibridge.wire.readers import reader_of, source_of, whole_body
 from aibridge.wire.request import Body, peeker_of
-from aibridge.wire.sse import Event
 
 _NEEDLES = (b'_tokens"', b'"error"', b"[DONE]")
 

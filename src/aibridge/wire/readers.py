@@ -6,7 +6,8 @@ from typing import Protocol
 
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.wire.dialect import Reading, UsageReader
-from aibridge.wire.sse import Event, EventScanner
+from aibridge.wire.event import Event
+from aibridge.wire.sse import EventScanner
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Bytes of an answer in one body; the usage of a larger one stays unknown."""

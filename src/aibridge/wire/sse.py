@@ -10,7 +10,7 @@ gives a last event that lacks its blank line, and only events of interest are gi
 
 from collections.abc import Callable
 
-import msgspec
+from aibridge.wire.event import Event
 
 BATCH = 4096
 """Bytes collected before looking: about twenty deltas, and little enough to hold for every open stream."""
@@ -26,13 +26,6 @@ _PIECE_OVERHEAD = 33
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK_LINE = b"\n\n"
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """One event: its name (empty when it has none) and its data lines, joined by LF."""
-
-    name: bytes
-    data: bytes
 
 
 class EventScanner:
