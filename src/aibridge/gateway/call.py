@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import getrandbits
+from time import time
 from typing import Final
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
+from aibridge.domain.interception_id import interception_id
 from aibridge.domain.usage import Usage
 from aibridge.gateway.head import Head
 from aibridge.gateway.headers import Headers
@@ -130,6 +133,20 @@ class Call:
         """Set before it is cancelled because the gateway stops, so that it is not taken for a client that left."""
         self.written: Callable[[Callable[[], None]], None] | None = None
         """Runs a function when the end of a recorded call is written: not before may its client take it for ended."""
+
+
+def reply_to(head: Head, transport: asyncio.WriteTransport) -> Reply:
+    """The reply to a request with this head."""
+    return Reply(transport, keep_alive=head.keep_alive, may_chunk=head.may_chunk)
+
+
+def begun(
+    head: Head, since: float, maximum: int, before_reading: Callable[[], None] | None, content: bytes | None
+) -> Call:
+    """A call that begins now, with a head that was here at `since` and the body that `RequestBody` describes."""
+    started_at = int(time() * 1e6)
+    request_id = interception_id(started_at, getrandbits(74))
+    return Call(request_id, head, RequestBody(maximum, before_reading, content), since, started_at)
 
 
 Clock = Callable[[], float]

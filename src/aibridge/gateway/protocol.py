@@ -16,7 +16,7 @@ import msgspec
 from aibridge.domain.errors import CallError, Draining, InternalError, Refused, RouteNotSupported, UpgradeRequired
 from aibridge.domain.interception_id import interception_id
 from aibridge.gateway import edge
-from aibridge.gateway.call import Call, RequestBody
+from aibridge.gateway.call import Call, RequestBody, begun, reply_to
 from aibridge.gateway.drain import stopping
 from aibridge.gateway.guarded import GuardedProtocol
 from aibridge.gateway.head import Familiar, Head, familiar
@@ -119,15 +119,8 @@ class GatewayProtocol(GuardedProtocol):
         """Begin a call, whose body is `content` if that is here already; or turn it away at the door."""
         gateway = self.gateway
         ask = self.go_on if self.expect_100_continue else None
-        self.incoming = body = RequestBody(gateway.maximum_body, ask, content)
-        started_at = int(time() * 1e6)
-        call = Call(
-            id=interception_id(started_at, getrandbits(74)),
-            head=head,
-            body=body,
-            started=self.since,
-            started_at=started_at,
-        )
+        call = begun(head, self.since, gateway.maximum_body, ask, content)
+        self.incoming = call.body
         way = gateway.interception if head.route.recorded else gateway.pass_through
         try:
             refusal = way.enter(call)
@@ -136,8 +129,9 @@ class GatewayProtocol(GuardedProtocol):
         if refusal is not None:
             self._turn_away(call, refusal)
             return
-        self.outgoing = reply = Reply(self.transport, keep_alive=head.keep_alive, may_chunk=head.may_chunk)
-        self._task = task = self.loop.create_task(self._serve(call, reply, way))
+        self.outgoing = reply = reply_to(head, self.transport)
+        # Named, since a name that nobody asks for would be made up for each.
+        self._task = task = asyncio.Task(self._serve(call, reply, way), loop=self.loop, name=call.id)
         gateway.calls[task] = call
 
     def respond(self, error: CallError) -> None:

@@ -135,7 +135,7 @@ class Journal:
             self._refuse(refused)
             started = started[:room]
             ended = ended[: room - len(started)]
-        if lines := entry.encode([*map(start_of, started)], [*map(end_of, ended)]):
+        if lines := entry.encode([start_of(each) for each in started], [end_of(each) for each in ended]):
             self._pending.append(lines)
             self._waiting += len(started) + len(ended)
         for interception in started:
