@@ -24,6 +24,7 @@ from typing import Final
 import msgspec
 
 from aibridge.ledger.shipper import Progress, Shipper
+from aibridge.store import sqlite
 from aibridge.store.database import Database, DatabaseTooNew, DatabaseUnavailable
 from aibridge.store.sink import LedgerSink
 
@@ -54,6 +55,7 @@ def main() -> int:
     _log.setLevel(logging.INFO)
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
+    sqlite.without_locks()  # this thread is the only one that speaks to it
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     stopping = threading.Event()
     threading.Thread(target=_await_the_end, args=(stopping,), daemon=True).start()
