@@ -102,6 +102,7 @@ def test_a_learnt_limit_serves_nearly_as_many_as_a_known_one_and_answers_are_pro
     assert first_byte <= 2.0
 
 
+@pytest.mark.interpreted  # it inherits from the limiter
 def test_a_known_limit_is_the_measure_and_total_latency_is_no_signal(scorecard: Told) -> None:
     goodput = {}
     for name, limiter in (("a known limit of 100", known), ("the same AIMD on totals above 5 s", by_latency)):
