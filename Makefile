@@ -33,7 +33,7 @@ check: $(VENV)/dev
 # One core for what is measured, the other for everything else. Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
 # The compiled build is measured where it can be made, unless there is --interpreted in ARGS.
 bench: $(VENV)/dev .venvs/bench/ready
-	@! scripts/compiles $(BIN)/python || $(MAKE) --no-print-directory .venvs/compiled/ready
+	@$(if $(findstring --interpreted,$(ARGS)),true,! scripts/compiles $(BIN)/python) || $(MAKE) --no-print-directory .venvs/compiled/ready
 	$(BIN)/python -m bench $(ARGS)
 
 # Claude Code and Codex, for real and offline. Large downloads (400 MB each), hence not a part of `test`.
@@ -61,7 +61,7 @@ lock:
 	done
 
 clean:
-	rm -rf $(VENV) .venvs
+	rm -rf $(VENV) .venvs build dist
 
 # An environment is made anew when its lock or the project's metadata changes.
 $(VENV)/run: requirements/run.txt pyproject.toml | $(VENV)/made
@@ -78,7 +78,7 @@ $(VENV)/made:
 	@scripts/venv $(PYTHON) $(VENV)
 	@touch $@
 
-.venvs/compiled/ready: requirements/run.txt pyproject.toml hatch_build.py $(shell find src -name '*.py') | $(VENV)/dev
+.venvs/compiled/ready: requirements/run.txt pyproject.toml hatch_build.py requirements/dev.txt $(shell find src -type d -o -type f -not -path '*/__pycache__/*' -not -name __pycache__) | $(VENV)/dev
 	@scripts/venv $(PYTHON) $(@D)
 	$(WHEEL) -w $(@D)/wheel
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input $(LOCKED) -r $<

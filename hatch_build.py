@@ -41,6 +41,7 @@ COMPILED = (
     "limits/limiters.py",
     "limits/line.py",
     "limits/memory.py",
+    "limits/terms.py",
     "limits/told.py",
     "overload/adaptive.py",
     "overload/concurrency.py",

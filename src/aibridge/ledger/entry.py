@@ -53,7 +53,8 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[_Rows] = msgspec.json.Decoder(_Rows)
 _EARLIER: msgspec.json.Decoder[_Started | _Ended] = msgspec.json.Decoder(_Started | _Ended)
 _CHECKSUM_LENGTH = len("5f0c1a9e ")
-# Inside a JSON string a quote is escaped, so no text of a client's can look like the beginning of a line.
+# Inside a JSON string a quote is escaped, so no text of a client's looks like the beginning of a line, but for one that
+# ends like it: that can cost the line it is in, if the newline before that line is damaged.
 _BEGINNING = re.compile(rb'[0-9a-f]{8} (?:\[\[(?:\],\[)?\[|\{)"')
 
 

@@ -6,28 +6,38 @@ all calls of a connection, until other rules are in force.
 
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
 from aibridge.limits.counts import Ask, Memo
 from aibridge.limits.estimate import Measure, Size, expected
 from aibridge.limits.line import Line
 from aibridge.limits.scope import Caller
 
 
-class Terms(msgspec.Struct, frozen=True, gc=False):
+class Terms:
     """What calls of one caller to one model ask, by the rules `in_force`; without a model, what needs no body.
 
     `lines` and `asks` go together; `weighed` are the places in them of those that ask for as much as a call weighs,
     and their measures. `queues` tells whether a call may wait.
     """
 
-    in_force: Mapping[int, Line]
-    model: str | None
-    lines: tuple[Line, ...]
-    asks: tuple[Ask, ...]
-    weighed: tuple[tuple[int, Measure], ...]
-    queues: bool
-    memo: Memo
+    __slots__ = ("asks", "in_force", "lines", "memo", "model", "queues", "weighed")
+
+    def __init__(  # noqa: PLR0913 (all of them)
+        self,
+        *,
+        in_force: Mapping[int, Line],
+        model: str | None,
+        lines: tuple[Line, ...],
+        asks: tuple[Ask, ...],
+        weighed: tuple[tuple[int, Measure], ...],
+        queues: bool,
+    ) -> None:
+        self.in_force = in_force
+        self.model = model
+        self.lines = lines
+        self.asks = asks
+        self.weighed = weighed
+        self.queues = queues
+        self.memo = Memo()
 
     def asked(self, size: Size) -> tuple[Ask, ...]:
         """What a call of this size asks."""
@@ -53,4 +63,11 @@ def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force:
             concerned.append(line)
             asks.append(Ask(line.index, key))
             queues = queues or line.queues
-    return Terms(in_force, model, tuple(concerned), tuple(asks), tuple(weighed), queues, Memo())
+    return Terms(
+        in_force=in_force,
+        model=model,
+        lines=tuple(concerned),
+        asks=tuple(asks),
+        weighed=tuple(weighed),
+        queues=queues,
+    )

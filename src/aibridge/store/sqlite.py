@@ -6,7 +6,6 @@ See https://sqlite.org/wal.html and https://sqlite.org/pragma.html.
 """
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -32,15 +31,17 @@ _SINGLE_THREAD, _MEMORY_STATISTICS = 1, 9
 
 
 def without_locks() -> bool:
-    """Let SQLite do without locks; whether it does. For a process in which one thread uses it, before it does so.
+    """Let SQLite do without locks; whether the library agreed. For a process in which one thread will use it.
 
     It takes one for each value that it is given, a sixth of what shipping a record costs (by `perf record`). Python has
     no way to say so, so this asks the library that Debian's Python is linked to; one that has its own goes on as ever.
     See "start-time selection" in https://sqlite.org/threadsafe.html.
     """
     try:
+        import ctypes  # noqa: PLC0415 (not every build of Python has it)
+
         configure: Callable[..., int] = ctypes.CDLL(_LIBRARY).sqlite3_config
-    except OSError:
+    except (ImportError, OSError):
         return False
     return configure(_SINGLE_THREAD) == 0 and configure(_MEMORY_STATISTICS, 0) == 0
 
