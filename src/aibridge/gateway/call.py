@@ -97,6 +97,7 @@ class RequestBody:
 
 
 NO_CREDENTIAL: Final[Headers] = []
+"""Of all calls that bring none; it stays empty."""
 
 
 class Call:

@@ -79,7 +79,10 @@ def _form(error: CallError, dialect: Dialect, *, keep_alive: bool) -> bytes:
 
 
 def _head(error: CallError, dialect: Dialect, length: int, *, keep_alive: bool) -> bytes:
-    """Status line and headers for a body of `length` bytes, with places for what is new."""
+    """Status line and headers for a body of `length` bytes, with places for what is new.
+
+    What is not a place has no `%`: names of limits are made of letters, digits and dashes.
+    """
     fields = [*_retry(error), *dialect.limit_headers(error, _BLANK.reset)]
     if error.status == HTTPStatus.UPGRADE_REQUIRED:
         fields.append(("upgrade", "HTTP/1.1"))  # RFC 9110, 15.5.22

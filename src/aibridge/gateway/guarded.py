@@ -95,7 +95,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._watchdog.by(self.since + IDLE_DEADLINE)
 
     def repeated(self) -> None:
-        """Take note of a request that is whole and was read by somebody else. The parser has no part in it."""
+        """Take note of a request that is whole and was read by somebody else.
+
+        The parser has no part in it: `url`, `headers` and `fields` stay those of the last one that was parsed.
+        """
         self.resting = False
         self.expect_100_continue = False
         self.since = monotonic()

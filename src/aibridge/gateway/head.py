@@ -100,10 +100,11 @@ class Familiar:
 
 
 def familiar(data: bytes, head: Head, routes: Routes) -> Familiar | None:
-    """Remember a head, if `data`, which a parser took for one whole request with it, is what it seems to be.
+    """Remember a head that a parser found in `data`, if that is one whole request with it and nothing else.
 
     The first empty line is the end of the head exactly if as many bytes follow it as the length says, so a reader of
-    lines and the parser cannot disagree about what is remembered. None where they might.
+    lines and the parser, which takes no lesser line ends, cannot disagree about what is remembered. None where they
+    might.
     """
     fields = head.fields
     if len(fields) != len(head.headers) or any(name in fields for name in _NOT_REPEATED):

@@ -76,12 +76,12 @@ class GatewayProtocol(GuardedProtocol):
     def data_received(self, data: bytes) -> None:
         """Begin a call at once if its request is whole and repeats a head; let everything else be parsed."""
         known, resting = self._familiar, self.resting
+        if known is not None and known.routes is not self.gateway.routes:
+            self._familiar = known = None
         if resting and known is not None and (content := known.content_of(data)) is not None:
-            if known.routes is self.gateway.routes:
-                self.repeated()
-                self._begin(known.head, content)
-                return
-            self._familiar = None
+            self.repeated()
+            self._begin(known.head, content)
+            return
         super().data_received(data)
         head, self._head = self._head, None
         if resting and head is not None:
@@ -148,7 +148,7 @@ class GatewayProtocol(GuardedProtocol):
         if isinstance(error, Refused):
             self.gateway.telemetry.refused(edge.limit_of(error), error.code)
         head, body = call.head, call.body
-        keep_alive = head.keep_alive and self._worth_reading_on(body) and not isinstance(error, Draining)
+        keep_alive = head.keep_alive and self._worth_reading_on(call) and not isinstance(error, Draining)
         body.fail(error)
         self.transport.write(_response(error, head.route.dialect, call.id, keep_alive=keep_alive))
         self.rest(keep_alive=keep_alive)
@@ -198,7 +198,7 @@ class GatewayProtocol(GuardedProtocol):
         if reply.started:
             reply.break_off(dialect.render_event(error, call.id) if reply.streaming else b"")
             return
-        if not self._worth_reading_on(call.body):
+        if not self._worth_reading_on(call):
             reply.keep_alive = False
         reply.answer(dialect.status_of(error), _response(error, dialect, call.id, keep_alive=reply.keep_alive))
 
@@ -213,13 +213,14 @@ class GatewayProtocol(GuardedProtocol):
         """Whether the connection may serve another request: a client of HTTP/1.0 may take its end for the answer's."""
         return self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
 
-    def _worth_reading_on(self, body: RequestBody) -> bool:
+    def _worth_reading_on(self, call: Call) -> bool:
         """Whether so little of a refused call's body is missing that reading it is cheaper than a new connection."""
+        body, fields = call.body, call.head.fields
         if body.complete:
             return True
-        length = self.fields.get(b"content-length")
+        length = fields.get(b"content-length")
         if length is None:  # then there is none, or one that may have no end (RFC 9112, 6.3)
-            return b"transfer-encoding" not in self.fields
+            return b"transfer-encoding" not in fields
         return not self.expect_100_continue and int(length) - body.received <= LEFT_UNREAD
 
     def _answer_probe(self) -> None:
