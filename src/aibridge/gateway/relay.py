@@ -50,7 +50,7 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
             reply.reading = exchange.reader.finish() if exchange.reader is not None else None
         if exchange.withheld is not None:
             raise exchange.withheld
-        if exchange.unframed and exchange.ended_without_an_end:
+        if exchange.ended_without_an_end:
             raise UpstreamBroke("The provider's stream ended before it was complete.")
         if reply.paused:
             await reply.drained()
@@ -61,21 +61,20 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
 class Exchange:
     """Takes an answer as it comes, gives it to the client first and to the reader of usage second."""
 
-    __slots__ = ("_call", "_reply", "reader", "unframed", "withheld")
+    __slots__ = ("_call", "_reply", "_unframed", "reader", "withheld")
 
     def __init__(self, call: Call, reply: Reply) -> None:
         self._call = call
         self._reply = reply
         self.reader: UsageReader | None = None
         self.withheld: Withheld | None = None
-        self.unframed = False
-        """Whether it is a stream that only its connection's end can end."""
+        self._unframed = False
 
     @property
     def ended_without_an_end(self) -> bool:
-        """Whether a stream that is `unframed` did not say itself that it is complete."""
+        """Whether a stream that only its connection's end could end did not say itself that it is complete."""
         reading = self._reply.reading
-        return self.unframed and reading is not None and not reading.whole and reading.error is None
+        return self._unframed and reading is not None and not reading.whole and reading.error is None
 
     def answered(self, status: int, headers: Headers, fields: Fields, content_length: int | None) -> None:
         """The head is here: prepare ours."""
@@ -96,7 +95,7 @@ class Exchange:
         if streaming:
             lines.append(b"x-accel-buffering: no\r\n")  # asks an nginx in front of us not to hold events back
             unframed = content_length is None and b"transfer-encoding" not in fields
-            self.unframed = unframed and status < _ERROR_STATUS and coding is None
+            self._unframed = unframed and status < _ERROR_STATUS and coding is None
         head = b"%b%b%b%b" % (
             STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
             b"".join(lines),

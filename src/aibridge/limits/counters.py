@@ -118,7 +118,7 @@ class Permits(_Subjects[ConcurrencyLimiter]):
     def full(self, key: str) -> ConcurrencyLimiter | None:
         """The limiter of a subject that has nothing left, where nobody can wait for it."""
         limiter = self.limiters.known(key)
-        return None if limiter is None or limiter.admits(0.0) or self.shadow or self.queued else limiter
+        return None if limiter is None or not limiter.full or self.shadow or self.queued else limiter
 
     def _fit(self, _: float) -> None:
         self.queued = self.rule.queues

@@ -33,9 +33,9 @@ _SINGLE_THREAD, _MEMORY_STATISTICS = 1, 9
 def without_locks() -> bool:
     """Let SQLite do without locks; whether the library agreed. For a process in which one thread will use it.
 
-    It takes one for each value that it is given, a sixth of what shipping a record costs (by `perf record`). Python has
-    no way to say so, so this asks the library that Debian's Python is linked to; one that has its own goes on as ever.
-    See "start-time selection" in https://sqlite.org/threadsafe.html.
+    It takes one for each value that it is given, and nobody ever waits for them. Python has no way to say so, so this
+    asks the library that Debian's Python is linked to; one that has its own goes on as ever. See "start-time selection"
+    in https://sqlite.org/threadsafe.html.
     """
     try:
         import ctypes  # noqa: PLC0415 (not every build of Python has it)
