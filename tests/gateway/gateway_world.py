@@ -86,6 +86,12 @@ class Tokens:
         self._known = {**self._known, minted.id: KnownToken(digest=minted.digest, actor=actor, expires_at=expires_at)}
         return minted.text
 
+    def rename(self, text: str, username: str) -> None:
+        """The token's user has another name now."""
+        token = self._known[text[4:14]]
+        renamed = msgspec.structs.replace(token.actor, username=username)
+        self._known = {**self._known, renamed.token_id: msgspec.structs.replace(token, actor=renamed)}
+
     def revoke(self, text: str) -> None:
         self._known = {name: token for name, token in self._known.items() if name not in text}
 

@@ -131,6 +131,14 @@ def test_heads_after_which_more_happens_or_with_a_name_twice_are_not_remembered(
     assert familiar(request(b"hello", *lines), head(parsed.heads[0][1]), ROUTES) is None
 
 
+def test_what_is_not_all_of_the_request_or_more_than_it_is_not_remembered() -> None:
+    data = request(b"hello")
+    found = head(Parsed(data).heads[0][1])
+    assert familiar(data, found, ROUTES) is not None
+    for other in (data[:-1], data + b"x", data + data):
+        assert familiar(other, found, ROUTES) is None
+
+
 def test_a_request_without_a_length_is_not_remembered() -> None:
     for body in (b"", b"2\r\nhi\r\n0\r\n\r\n"):
         assert remembered(request(body, length=b"transfer-encoding: chunked")) is None
@@ -275,18 +283,50 @@ def test_a_request_that_comes_in_pieces_is_parsed(repeats: Repeats) -> None:
 def test_what_is_revoked_or_expired_meanwhile_is_refused_though_its_head_is_known(repeats: Repeats) -> None:
     async def test() -> None:
         async with gateway() as world:
-            client = await world.client()
-            brief = world.tokens.new("brief", expires_at=time() + 0.3)
-            for token in (brief, world.token):
+            end = time() + 0.3
+            brief = world.tokens.new("brief", expires_at=end)
+            clients = {token: await world.client() for token in (world.token, brief)}
+            for token, client in clients.items():
                 for _ in range(3):
                     assert (await client.call(world.request(token=token))).status == 200
             assert repeats.number == 4
             world.tokens.revoke(world.token)
-            assert (await client.call(world.request())).status == 401
-            while time() < world.tokens.snapshot().tokens[brief[4:14]].expires_at:  # type: ignore[operator]
+            while time() < end:
                 pass
-            assert (await client.call(world.request(token=brief))).status == 401
-            assert repeats.number == 5
+            for token, client in clients.items():
+                assert (await client.call(world.request(token=token))).status == 401
+            assert repeats.number == 6
+
+    run(test())
+
+
+def test_what_a_provider_is_told_of_the_user_is_of_now_though_the_head_is_known(repeats: Repeats) -> None:
+    async def test() -> None:
+        async with gateway(send_actor_headers=True) as world:
+            client = await world.client()
+            for name in ("mia", "maria"):
+                world.tokens.rename(world.token, name)
+                for _ in range(2):
+                    assert (await client.call(world.request())).status == 200
+            names = [one.values(b"x-ai-bridge-actor-metadata-username") for one in world.upstream.requests]
+            assert names == [[b"mia"], [b"mia"], [b"maria"], [b"maria"]]
+            assert repeats.number == 3
+
+    run(test())
+
+
+def test_a_body_that_looks_like_a_known_request_stays_the_body_of_a_refused_one(repeats: Repeats) -> None:
+    async def test() -> None:
+        async with gateway(rate_limit=1) as world:
+            client = await world.client()
+            request = world.request()
+            assert (await client.call(request)).status == 200
+            whole = world.request(CHAT, b"x-other: 1", body=request)
+            await client.send(whole[: -len(request)])
+            assert (await client.answer()).status == 429
+            await client.send(request)
+            assert (await client.call(b"GET /somewhere HTTP/1.1\r\nhost: a\r\n\r\n")).body == b"asgi /somewhere"
+            assert repeats.number == 0
 
     run(test())
 

@@ -243,6 +243,17 @@ def test_a_call_is_a_batch_by_its_token_or_by_a_trusted_tokens_word(
     assert call.caller.batch is batch
 
 
+def test_who_calls_with_a_known_head_is_who_its_token_is_of_now() -> None:
+    door = Door()
+    call = a_call(actor=Actor(id="x", username="x", token_id="x"))
+    assert door.pace(call) is None
+    call.actor = changed = Actor(id="x", username="x", token_id="x", priority=Priority.BATCH)
+    assert door.pace(call) is None
+    assert call.caller is not None
+    assert call.caller.actor is changed
+    assert call.caller.batch
+
+
 @pytest.mark.parametrize(("path", "passes"), [(b"/openai/v1/chat/completions", False), (b"/openai/v1/models", True)])
 def test_what_passes_through_is_paced_apart(path: bytes, passes: bool) -> None:
     call = a_call(path=path, method=b"GET" if passes else b"POST", actor=MIA)
