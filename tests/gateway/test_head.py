@@ -1,5 +1,6 @@
 """A head that a connection repeats is not parsed again: it has to mean what the parser would make of it."""
 
+import asyncio
 from time import time
 
 import httptools
@@ -325,6 +326,7 @@ def test_a_body_that_looks_like_a_known_request_stays_the_body_of_a_refused_one(
             await client.send(whole[: -len(request)])
             assert (await client.answer()).status == 429
             await client.send(request)
+            await asyncio.sleep(0.1)  # else it may be read together with what follows, and then it looks like nothing
             assert (await client.call(b"GET /somewhere HTTP/1.1\r\nhost: a\r\n\r\n")).body == b"asgi /somewhere"
             assert repeats.number == 0
 
