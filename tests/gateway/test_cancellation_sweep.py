@@ -101,7 +101,7 @@ async def swept(world: World, cuts: Mapping[int, Cut]) -> tuple[int, BaseExcepti
     call, reply, transport = a_call(world, CHAT.streaming_body)
     way = world.plane.gateway.interception
     assert way.enter(call) is None
-    stepper = Stepper(cast("Coroutine[Any, Any, None]", way.handle(call, reply)), cuts)
+    stepper = Stepper(way.handle(call, reply), cuts)
 
     async def work() -> None:
         await stepper.run()
@@ -182,7 +182,7 @@ def stepped(handle: Handler, cuts: Mapping[int, Cut], steppers: list[Stepper]) -
     """The same handler, with cuts."""
 
     async def handled(call: Call, reply: Reply) -> None:
-        steppers.append(Stepper(cast("Coroutine[Any, Any, None]", handle(call, reply)), cuts))
+        steppers.append(Stepper(handle(call, reply), cuts))
         await steppers[-1].run()
 
     return handled

@@ -1,6 +1,38 @@
 """Names for recorded calls."""
 
 from functools import lru_cache
+from random import getrandbits
+from typing import Final
+
+_MOST_IN_A_MILLISECOND: Final = 1 << 12
+
+
+class InterceptionIds:
+    """Ids for the calls of one process, no two alike, in the order in which they are handed out within a millisecond.
+
+    The twelve bits behind the time count, from 0 in each millisecond, and the other 62 are drawn anew for it (RFC 9562,
+    6.2, method 1): that is cheaper than to draw all 74 for each id, and processes are as unlikely to meet.
+    """
+
+    def __init__(self) -> None:
+        self._millisecond = -1
+        self._count = 0
+        self._beginning = ""
+        self._end = ""
+
+    def next(self, instant: int) -> str:
+        """An id for a call that begins at `instant`, in UTC microseconds."""
+        self._count += 1
+        millisecond = instant // 1000
+        if millisecond != self._millisecond or self._count == _MOST_IN_A_MILLISECOND:
+            self._begin(millisecond)
+        return "%s%03x%s" % (self._beginning, self._count, self._end)  # noqa: UP031 (cheaper than an f-string)
+
+    def _begin(self, millisecond: int) -> None:
+        self._millisecond = millisecond
+        self._count = 0
+        begun = interception_id(millisecond * 1000, getrandbits(74))
+        self._beginning, self._end = begun[:15], begun[18:]
 
 
 def interception_id(instant: int, randomness: int) -> str:

@@ -1,15 +1,15 @@
 """One call: what came in, and what handles it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from random import getrandbits
+from collections.abc import Callable, Coroutine
 from time import time
-from typing import Final
+from typing import Any, Final
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import BodyTooLarge, CallError
-from aibridge.domain.interception_id import interception_id
+from aibridge.domain.interception_id import InterceptionIds
 from aibridge.domain.usage import Usage
+from aibridge.gateway.arrival import Arrival
 from aibridge.gateway.head import Head
 from aibridge.gateway.headers import Headers
 from aibridge.gateway.reply import Reply
@@ -32,7 +32,7 @@ class RequestBody:
         self._before_reading = before_reading
         self._parts: list[bytes] = []
         self._error: CallError | None = None
-        self._reader: asyncio.Future[None] | None = None
+        self._reader: Arrival | None = None
         self.complete = False
         self.received = 0
         if content is not None:
@@ -76,7 +76,7 @@ class RequestBody:
         if not self.complete and self._error is None:
             if self._before_reading is not None:
                 self._before_reading()
-            self._reader = asyncio.get_running_loop().create_future()
+            self._reader = Arrival()
             await self._reader
         return self.content()
 
@@ -92,10 +92,11 @@ class RequestBody:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        if self._reader is not None:
+            self._reader.come()
 
 
+_IDS: Final = InterceptionIds()
 NO_CREDENTIAL: Final[Headers] = []
 """Of all calls that bring none; it stays empty."""
 
@@ -146,13 +147,12 @@ def begun(
 ) -> Call:
     """A call that begins now, with a head that was here at `since` and the body that `RequestBody` describes."""
     started_at = int(time() * 1e6)
-    request_id = interception_id(started_at, getrandbits(74))
-    return Call(request_id, head, RequestBody(maximum, before_reading, content), since, started_at)
+    return Call(_IDS.next(started_at), head, RequestBody(maximum, before_reading, content), since, started_at)
 
 
 Clock = Callable[[], float]
 """Answers in seconds: of the monotonic clock unless it is called a wall clock."""
 Check = Callable[[Call], CallError | None]
 """A look at a call at the door. Answers an error to refuse it, and takes nothing that would have to come back."""
-Handler = Callable[[Call, Reply], Awaitable[None]]
+Handler = Callable[[Call, Reply], Coroutine[Any, Any, None]]
 Layer = Callable[[Handler], Handler]

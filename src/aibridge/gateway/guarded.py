@@ -231,8 +231,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         if self.incoming is not None:
-            self.incoming.finish()
             self.resting = self.outgoing is None  # it was answered before it was whole
+            self.incoming.finish()
         else:
             super().on_message_complete()
 

@@ -70,8 +70,7 @@ class Pool:
             )
         self._connecting += 1
         try:
-            async with asyncio.timeout(self.deadlines.connect):
-                connection = await self._opened()
+            connection = await self._opened_in_task()
         except TimeoutError as error:
             raise UpstreamUnreachable(
                 f"The provider did not accept a connection within {self.deadlines.connect:g} s."
@@ -112,6 +111,20 @@ class Pool:
         for connection in tuple(self._open):
             connection.abort()
 
+    async def _opened_in_task(self) -> Connection:
+        """The caller may have no task (see `run`), and what opens connections needs one."""
+        opening = asyncio.get_running_loop().create_task(self._opened_in_time())
+        try:
+            return await opening
+        except BaseException:
+            opening.cancel()
+            opening.add_done_callback(_abandon)  # it may be open all the same, and nobody has it
+            raise
+
+    async def _opened_in_time(self) -> Connection:
+        async with asyncio.timeout(self.deadlines.connect):
+            return await self._opened()
+
     async def _opened(self) -> Connection:
         *others, last = await self._whereabouts(self.origin)
         for address in others:
@@ -140,6 +153,11 @@ class Pool:
 
     def _connection(self) -> Connection:
         return Connection(self.deadlines, self.forget)
+
+
+def _abandon(opening: asyncio.Task[Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()
 
 
 def _reason(error: Exception) -> str:

@@ -24,6 +24,7 @@ from aibridge.gateway.headers import Headers
 from aibridge.gateway.pipeline import Way
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.routes import Routes
+from aibridge.gateway.run import Run
 from aibridge.telemetry import Telemetry
 from aibridge.wire.dialect import Dialect
 
@@ -46,7 +47,7 @@ class Gateway(msgspec.Struct, kw_only=True):
     """Bytes of a request's body."""
     address_of: Callable[[str, Headers], str] = lambda peer, _: peer
     """The client's address, from the peer's and the request's headers."""
-    calls: dict[asyncio.Task[None], Call] = msgspec.field(default_factory=dict)
+    calls: dict[Run, Call] = msgspec.field(default_factory=dict)
     """What is under way."""
 
 
@@ -57,7 +58,7 @@ class GatewayProtocol(GuardedProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (uvicorn's business)
         super().__init__(*args, **kwargs)
-        self._task: asyncio.Task[None] | None = None
+        self._run: Run | None = None
         self._head: Head | None = None
         """Of a request that has just begun."""
         self._familiar: Familiar | None = None
@@ -65,12 +66,12 @@ class GatewayProtocol(GuardedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone. A call under way learns it as a cancellation, and by no other way."""
-        task = self._task
+        under_way = self._run
         if self.outgoing is not None:
             self.outgoing.gone = True
-        if task is not None:
+        if under_way is not None:
             self._forget()
-            task.cancel()
+            under_way.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -81,11 +82,15 @@ class GatewayProtocol(GuardedProtocol):
         if resting and known is not None and (content := known.content_of(data)) is not None:
             self.repeated()
             self._begin(known.head, content)
-            return
-        super().data_received(data)
-        head, self._head = self._head, None
-        if resting and head is not None:
-            self._familiar = familiar(data, head, self.gateway.routes) or self._familiar
+        else:
+            super().data_received(data)
+            head, self._head = self._head, None
+            if head is None:
+                return
+            if resting:
+                self._familiar = familiar(data, head, self.gateway.routes) or self._familiar
+        if self._run is not None:  # not before all is parsed that came: a body that is here need not be asked for
+            self._run.start()
 
     def head_complete(self) -> CallError | None:
         """Take the short way, or hand the request over to ASGI."""
@@ -116,7 +121,7 @@ class GatewayProtocol(GuardedProtocol):
         return None
 
     def _begin(self, head: Head, content: bytes | None = None) -> None:
-        """Begin a call, whose body is `content` if that is here already; or turn it away at the door."""
+        """Make a call, to be started, whose body is `content` if that is here already; or turn it away at the door."""
         gateway = self.gateway
         ask = self.go_on if self.expect_100_continue else None
         call = begun(head, self.since, gateway.maximum_body, ask, content)
@@ -124,15 +129,14 @@ class GatewayProtocol(GuardedProtocol):
         way = gateway.interception if head.route.recorded else gateway.pass_through
         try:
             refusal = way.enter(call)
-        except Exception as reason:  # noqa: BLE001 (as in `_serve`)
+        except Exception as reason:  # noqa: BLE001 (as in `_over`)
             refusal = self._told(call, reason)
         if refusal is not None:
             self._turn_away(call, refusal)
             return
         self.outgoing = reply = reply_to(head, self.transport)
-        # Named, since a name that nobody asks for would be made up for each.
-        self._task = task = asyncio.Task(self._serve(call, reply, way), loop=self.loop, name=call.id)
-        gateway.calls[task] = call
+        self._run = run = Run(way.handle(call, reply), partial(self._over, call, reply), self.loop)
+        gateway.calls[run] = call
 
     def respond(self, error: CallError) -> None:
         """Answer a request that did not become a call."""
@@ -153,23 +157,22 @@ class GatewayProtocol(GuardedProtocol):
         self.transport.write(_response(error, head.route.dialect, call.id, keep_alive=keep_alive))
         self.rest(keep_alive=keep_alive)
 
-    async def _serve(self, call: Call, reply: Reply, way: Way) -> None:
-        """See one call through the layers. How it ended is told to the client when it is written down."""
+    def _over(self, call: Call, reply: Reply, reason: BaseException | None) -> None:
+        """A call has gone through the layers. How it ended is told to the client when it is written down."""
         error: CallError | None = None
-        try:
-            await way.handle(call, reply)
-        except asyncio.CancelledError:
-            if not call.stopping:  # the client is gone: nobody is left to be told
+        if reason is not None:
+            if not isinstance(reason, asyncio.CancelledError):
+                error = self._told(call, reason)
+            elif call.stopping:
+                error = stopping()
+            else:  # the client is gone: nobody is left to be told
                 return
-            error = stopping()
-        except Exception as reason:  # noqa: BLE001 (the edge: whatever it is, the client is told)
-            error = self._told(call, reason)
         if call.written is None:
             self._conclude(call, reply, error)
         else:
             call.written(partial(self._conclude, call, reply, error))
 
-    def _told(self, call: Call, reason: Exception) -> CallError:
+    def _told(self, call: Call, reason: BaseException) -> CallError:
         """What a client is told of an exception; what is our own fault, the log has."""
         if isinstance(reason, CallError):
             return reason
@@ -204,9 +207,9 @@ class GatewayProtocol(GuardedProtocol):
 
     def _forget(self) -> None:
         """A call is over, for this connection."""
-        if self._task is not None:
-            self.gateway.calls.pop(self._task, None)
-        self._task = None
+        if self._run is not None:
+            self.gateway.calls.pop(self._run, None)
+        self._run = None
         self.outgoing = None
 
     def _may_stay(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 import httptools
 
 from aibridge.domain.errors import UpstreamBroke, UpstreamFailed, UpstreamTimeout
+from aibridge.gateway.arrival import Arrival
 from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.watchdog import Watchdog
@@ -56,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)  # set before anything can happen
         self._sink: Sink | None = None
-        self._ended: asyncio.Future[None] | None = None
+        self._ended: Arrival | None = None
         self._parts: list[bytes] = []
         self._headers: Headers = []
         self._served = 0
@@ -67,10 +68,10 @@ class Connection(asyncio.Protocol):
 
     # What the pool and the relay use.
 
-    def exchange(self, request: bytes, sink: Sink, due: float) -> asyncio.Future[None]:
-        """Send a request. Its answer goes to `sink`; the future is done when the answer is whole.
+    def exchange(self, request: bytes, sink: Sink, due: float) -> Arrival:
+        """Send a request. Its answer goes to `sink`; what is returned comes when the answer is whole.
 
-        `due` is the instant (monotonic) at which the call as a whole must have ended. The future raises
+        `due` is the instant (monotonic) at which the call as a whole must have ended. It fails to come with
         `UpstreamBroke`, `UpstreamTimeout` or `Stale`. The connection is given back however it ends.
         """
         self._sink = sink
@@ -82,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._until_close = False
         self._began = self._heard = now = monotonic()
         self._due = due
-        self._ended = ended = self._loop.create_future()
+        self._ended = ended = Arrival()
         self._watchdog.by(min(now + self._deadlines.first_byte, due))
         self._transport.write(request)
         return ended
@@ -220,8 +221,8 @@ class Connection(asyncio.Protocol):
         self._served += 1
         sink.completed(parts[0] if len(parts) == 1 else b"".join(parts))
         ended = self._ended
-        if ended is not None and not ended.done():
-            ended.set_result(None)
+        if ended is not None:
+            ended.come()
 
     def _break_off(self, *, unread: bool) -> None:
         if self._served and self._silent and unread:
@@ -234,8 +235,8 @@ class Connection(asyncio.Protocol):
     def _fail(self, error: UpstreamFailed | Stale) -> None:
         ended = self._ended
         self.abort()
-        if ended is not None and not ended.done():
-            ended.set_exception(error)
+        if ended is not None:
+            ended.come(error)
 
     def _unread(self) -> bool:
         """Whether a part of what was sent is not acknowledged (SIOCOUTQ, tcp(7)).

@@ -48,6 +48,8 @@ MOST_KEYS = 100_000
 """Callers whose rate is kept apart; see `Keyed` for what happens above."""
 STRANGERS_LIMIT = 10
 """Failed attempts a second and address. A stale client makes a few a minute; an office may have many of them."""
+_SECONDS_TO_INTERRUPT = 1.0
+_SECONDS_TO_WRITE = 0.005
 _PLENTY_OF_FILES = 1 << 20
 _RESERVED_FILES = 128
 """File descriptors for all that is not a call: listeners, journal, database, connections about to be refused."""
@@ -79,13 +81,13 @@ class DataPlane:
 
     async def interrupt(self) -> None:
         """End every call that is still running; each tells its client and is recorded as interrupted."""
-        calls = dict(self.gateway.calls)
-        for task, call in calls.items():
+        calls = self.gateway.calls
+        for run, call in dict(calls).items():
             call.stopping = True
-            task.cancel()
-        if calls:
-            await asyncio.wait(calls, timeout=1.0)
-            await asyncio.sleep(0)  # the turn in which they are written down and told
+            run.cancel()
+        until = monotonic() + _SECONDS_TO_INTERRUPT
+        while calls and monotonic() < until:  # noqa: ASYNC110 (most of them only have to be written down)
+            await asyncio.sleep(_SECONDS_TO_WRITE)
 
     def apply_providers(self, providers: Sequence[Provider], *, any_there: bool = False) -> None:
         """Serve these providers of the database from the next call on, besides those of the options, which come first.
