@@ -34,6 +34,7 @@ COMPILED = (
     "gateway/relay.py",
     "gateway/reply.py",
     "gateway/run.py",
+    "gateway/service.py",
     "gateway/upstream.py",
     "gateway/watchdog.py",
     "ledger/journal.py",

@@ -22,7 +22,7 @@ async def gone_everywhere(world: World) -> None:
     for line in world.upstream.lines:
         async with asyncio.timeout(1.0):
             await line.lost.wait()
-    assert world.plane.gateway.calls == {}
+    assert world.plane.gateway.calls == set()
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()}, asyncio.all_tasks)
 
 

@@ -5,7 +5,7 @@ right there costs neither a task nor two turns of the event loop, which together
 """
 
 from asyncio import AbstractEventLoop, CancelledError, Task
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from typing import Any, Final
 
 from aibridge.gateway.arrival import Arrival
@@ -15,26 +15,24 @@ _OVER: Final = object()
 
 
 class Run:
-    """Runs `work`, once; `over` is told how it ended: None, what it raised, or the CancelledError of `cancel`.
+    """Runs `work`, once. A subclass says what becomes of it then (`ended`).
 
     It begins in `start` and runs until it waits. Where that is for an `Arrival`, it goes on when that comes, inside
     `come`. For whatever else it first waits, from there on it runs in a task, and may do there what needs one.
     """
 
-    __slots__ = ("_arrival", "_cancelled", "_loop", "_over", "_task", "_work")
+    __slots__ = ("_arrival", "_cancelled", "_loop", "_task", "_work")
 
-    def __init__(
-        self,
-        work: Coroutine[Any, Any, None],
-        over: Callable[[BaseException | None], object],
-        loop: AbstractEventLoop,
-    ) -> None:
+    def __init__(self, work: Coroutine[Any, Any, None], loop: AbstractEventLoop) -> None:
         self._work = work
-        self._over = over
         self._loop = loop
         self._arrival: Arrival | None = None
         self._task: Task[None] | None = None
         self._cancelled = False
+
+    def ended(self, reason: BaseException | None) -> None:
+        """The work is done; or ended by what it raised, or by the CancelledError of `cancel`."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Begin. It may be over when this returns."""
@@ -88,9 +86,9 @@ class Run:
         try:
             return self._work.send(None) if error is None else self._work.throw(error)
         except StopIteration:
-            self._over(None)
-        except (Exception, CancelledError) as reason:  # noqa: BLE001 (`over` decides)
-            self._over(reason)
+            self.ended(None)
+        except (Exception, CancelledError) as reason:  # noqa: BLE001 (`ended` decides)
+            self.ended(reason)
         return _OVER
 
 

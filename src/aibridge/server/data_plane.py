@@ -21,10 +21,10 @@ from aibridge.gateway.headers import Headers
 from aibridge.gateway.identify import identify
 from aibridge.gateway.pipeline import Pipelines, pipelines
 from aibridge.gateway.pools import Pools
-from aibridge.gateway.protocol import Gateway
 from aibridge.gateway.record import record
 from aibridge.gateway.relay import relay
 from aibridge.gateway.retry import Retries, retry
+from aibridge.gateway.service import Gateway
 from aibridge.ledger.journal import Journal
 from aibridge.ledger.turn import Turn
 from aibridge.limits.counts import Counts
@@ -82,9 +82,8 @@ class DataPlane:
     async def interrupt(self) -> None:
         """End every call that is still running; each tells its client and is recorded as interrupted."""
         calls = self.gateway.calls
-        for run, call in dict(calls).items():
-            call.stopping = True
-            run.cancel()
+        for service in tuple(calls):
+            service.interrupt()
         until = monotonic() + _SECONDS_TO_INTERRUPT
         while calls and monotonic() < until:  # noqa: ASYNC110 (most of them only have to be written down)
             await asyncio.sleep(_SECONDS_TO_WRITE)
