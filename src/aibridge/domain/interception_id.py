@@ -1,6 +1,5 @@
 """Names for recorded calls."""
 
-from functools import lru_cache
 from random import getrandbits
 from typing import Final
 
@@ -31,8 +30,8 @@ class InterceptionIds:
     def _begin(self, millisecond: int) -> None:
         self._millisecond = millisecond
         self._count = 0
-        begun = interception_id(millisecond * 1000, getrandbits(74))
-        self._beginning, self._end = begun[:15], begun[18:]
+        self._beginning = _beginning(millisecond)
+        self._end = _end(getrandbits(62))
 
 
 def interception_id(instant: int, randomness: int) -> str:
@@ -41,11 +40,13 @@ def interception_id(instant: int, randomness: int) -> str:
     `instant` is in UTC microseconds; `randomness` is at least 74 random bits, for example `random.getrandbits(74)`:
     ids have to be unique, not secret.
     """
-    digits = "%03x%016x" % (randomness >> 62 & 0xFFF, 1 << 63 | randomness & (1 << 62) - 1)  # noqa: UP031 (cheaper than an f-string)
-    return f"{_beginning(instant // 1000)}{digits[:3]}-{digits[3:7]}-{digits[7:]}"
+    return "%s%03x%s" % (_beginning(instant // 1000), randomness >> 62 & 0xFFF, _end(randomness & (1 << 62) - 1))  # noqa: UP031 (as above)
 
 
-@lru_cache(maxsize=8)
 def _beginning(milliseconds: int) -> str:
-    """What the ids of a millisecond begin with: many are made in one, when there is much to do."""
-    return f"{milliseconds >> 16 & 0xFFFFFFFF:08x}-{milliseconds & 0xFFFF:04x}-7"
+    return "%08x-%04x-7" % (milliseconds >> 16 & 0xFFFFFFFF, milliseconds & 0xFFFF)  # noqa: UP031 (as above)
+
+
+def _end(randomness: int) -> str:
+    digits = "%016x" % (1 << 63 | randomness)
+    return f"-{digits[:4]}-{digits[4:]}"

@@ -1,4 +1,4 @@
-"""One call from the door on: through the layers, and then its client is told how it ended, as soon as that is written."""
+"""One call from the door on: it goes through the layers; when its end is written down, its client is told of it."""
 
 import logging
 from asyncio import AbstractEventLoop, CancelledError, Transport
