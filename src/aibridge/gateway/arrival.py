@@ -41,12 +41,7 @@ class Arrival:
                 self.then = partial(_wake, woken)
                 yield from woken
         if self._error is not None:
-            raise self._given_away(self._error)
-
-    def _given_away(self, error: Exception) -> Exception:
-        """An error that is not kept: its traceback leads here, and a circle would wait for the collector."""
-        self._error = None
-        return error
+            raise self._error
 
 
 def _wake(waiting: Future[None]) -> None:

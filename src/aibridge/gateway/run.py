@@ -89,6 +89,7 @@ class Run:
             self.ended(None)
         except (Exception, CancelledError) as reason:  # noqa: BLE001 (`ended` decides)
             self.ended(reason)
+            reason.__traceback__ = None  # it leads to who told of it, and holds it: a circle, with the whole call in it
         return _OVER
 
 
