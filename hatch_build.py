@@ -52,7 +52,13 @@ COMPILED = (
     "overload/outcome.py",
     "overload/rate.py",
     "telemetry.py",
+    "wire/anthropic_messages.py",
+    "wire/errors.py",
+    "wire/lenient.py",
+    "wire/openai_chat.py",
+    "wire/openai_responses.py",
     "wire/readers.py",
+    "wire/request.py",
     "wire/sse.py",
 )
 """Compiled together, so that they call each other directly. Paths within the package."""

@@ -12,27 +12,28 @@ from test_openai_chat import USAGE as CHAT_USAGE
 from test_openai_responses import USAGE as RESPONSES_USAGE
 from wire_samples import altered
 
-from aibridge.wire import anthropic_messages, openai_chat, openai_responses
-from aibridge.wire.lenient import LARGEST_COUNT, Count, Identifier, MaxTokens, decoder_of, lenient_decoder_of
+from aibridge.wire.lenient import decoder_of, lenient_decoder_of
+from aibridge.wire.schema import anthropic_messages, openai_chat, openai_responses
+from aibridge.wire.schema.common import LARGEST_COUNT, Count, Identifier, MaxTokens
 
 ERROR = {"type": "overloaded_error", "code": None, "message": "Later."}
 RESPONSE = {"id": "resp_7f", "error": None, "output": [{"type": "message"}], "usage": RESPONSES_USAGE}
 MESSAGE = {"id": "msg_01", "usage": {**START_USAGE, "server_tool_use": {"web_search_requests": 2}}}
 SAMPLES: list[tuple[type[msgspec.Struct], dict[str, Any]]] = [
-    (openai_chat._Request, {"model": "m", "messages": ["hi"], "stream": True, "max_completion_tokens": 9}),
-    (openai_chat._Request, {"model": "m", "stream": None, "max_tokens": 4096}),
-    (openai_chat._Completion, {"id": "chatcmpl-Qx1", "choices": [{"index": 0}], "usage": CHAT_USAGE}),
-    (openai_chat._Chunk, {"id": "chatcmpl-Qx1", "choices": [], "usage": CHAT_USAGE}),
-    (openai_chat._Chunk, {"id": "chatcmpl-Qx1", "choices": [{"index": 0}], "usage": None, "error": ERROR}),
-    (openai_responses._Request, {"model": "m", "background": False, "max_output_tokens": 999_999_999_999_999}),
-    (openai_responses._Response, RESPONSE),
-    (openai_responses._StreamEvent, {"type": "response.completed", "response": RESPONSE}),
-    (openai_responses._StreamEvent, {"type": "error", "code": "slow", "error": ERROR}),
-    (anthropic_messages._Request, {"model": "m", "metadata": {"user_id": "u"}, "max_tokens": 1}),
-    (anthropic_messages._Message, MESSAGE),
-    (anthropic_messages._StreamEvent, {"type": "message_start", "message": MESSAGE}),
-    (anthropic_messages._StreamEvent, {"type": "message_delta", "usage": {"output_tokens": 0}}),
-    (anthropic_messages._StreamEvent, {"type": "error", "error": ERROR}),
+    (openai_chat.Request, {"model": "m", "messages": ["hi"], "stream": True, "max_completion_tokens": 9}),
+    (openai_chat.Request, {"model": "m", "stream": None, "max_tokens": 4096}),
+    (openai_chat.Completion, {"id": "chatcmpl-Qx1", "choices": [{"index": 0}], "usage": CHAT_USAGE}),
+    (openai_chat.Chunk, {"id": "chatcmpl-Qx1", "choices": [], "usage": CHAT_USAGE}),
+    (openai_chat.Chunk, {"id": "chatcmpl-Qx1", "choices": [{"index": 0}], "usage": None, "error": ERROR}),
+    (openai_responses.Request, {"model": "m", "background": False, "max_output_tokens": 999_999_999_999_999}),
+    (openai_responses.Response, RESPONSE),
+    (openai_responses.StreamEvent, {"type": "response.completed", "response": RESPONSE}),
+    (openai_responses.StreamEvent, {"type": "error", "code": "slow", "error": ERROR}),
+    (anthropic_messages.Request, {"model": "m", "metadata": {"user_id": "u"}, "max_tokens": 1}),
+    (anthropic_messages.Message, MESSAGE),
+    (anthropic_messages.StreamEvent, {"type": "message_start", "message": MESSAGE}),
+    (anthropic_messages.StreamEvent, {"type": "message_delta", "usage": {"output_tokens": 0}}),
+    (anthropic_messages.StreamEvent, {"type": "error", "error": ERROR}),
 ]
 DECODERS = {type_: (decoder_of(type_), lenient_decoder_of(type_)) for type_, _ in SAMPLES}
 

@@ -5,7 +5,7 @@ cumulative usage, `message_stop` ends it; `ping` and `error` may come at any tim
 from or went into the prompt cache.
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -14,82 +14,27 @@ from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import AnthropicFamily, anthropic_error, server_sent
 from aibridge.wire.event import Event
-from aibridge.wire.lenient import (
-    Count,
-    Identifier,
-    MaxTokens,
-    ProviderError,
-    Text,
-    decoder_of,
-    error_type,
-    identifier,
-)
+from aibridge.wire.lenient import decoder_of, error_type, identifier
 from aibridge.wire.readers import reader_of, source_of, whole_body
-from aibridge.wire.request import Body, peeker_of
+from aibridge.wire.request import peeker_of
+from aibridge.wire.schema import anthropic_messages as schema
+from aibridge.wire.schema.common import ProviderError
 
-_NEEDLES = (b'"message_', b'"error"')
+_NEEDLES: Final = (b'"message_', b'"error"')
 
 _LONGEST_METADATA = 4096
 _LEGACY_SESSION = "_session_"
 
 
-class _Request(Body, frozen=True, gc=False):
-    metadata: msgspec.Raw = msgspec.Raw()
-    max_tokens: MaxTokens = None
+_request: Final = peeker_of(schema.Request)
+_metadata: Final = decoder_of(schema.Metadata)
+_claude_code_user: Final = decoder_of(schema.ClaudeCodeUser)
+_message: Final = decoder_of(schema.Message)
+_stream_event: Final = decoder_of(schema.StreamEvent)
 
-
-class _Metadata(msgspec.Struct, frozen=True, gc=False):
-    user_id: str
-
-
-class _ClaudeCodeUser(msgspec.Struct, frozen=True, gc=False):
-    """What recent Claude Code puts into `metadata.user_id`, as a string of JSON."""
-
-    session_id: str
-
-
-class _CacheCreation(msgspec.Struct, frozen=True, gc=False):
-    ephemeral_5m_input_tokens: Count = None
-    ephemeral_1h_input_tokens: Count = None
-
-
-class _ServerToolUse(msgspec.Struct, frozen=True, gc=False):
-    web_search_requests: Count = None
-
-
-class _Usage(msgspec.Struct, frozen=True, gc=False):
-    input_tokens: Count = None
-    output_tokens: Count = None
-    cache_creation_input_tokens: Count = None
-    cache_read_input_tokens: Count = None
-    cache_creation: _CacheCreation | None = None
-    server_tool_use: _ServerToolUse | None = None
-
-
-class _Message(msgspec.Struct, frozen=True, gc=False):
-    """A message, or the body of an error."""
-
-    id: Identifier = None
-    usage: _Usage | None = None
-    error: ProviderError | None = None
-
-
-class _StreamEvent(msgspec.Struct, frozen=True, gc=False):
-    type: Text = None
-    message: _Message | None = None
-    usage: _Usage | None = None
-    error: ProviderError | None = None
-
-
-_request = peeker_of(_Request)
-_metadata = decoder_of(_Metadata)
-_claude_code_user = decoder_of(_ClaudeCodeUser)
-_message = decoder_of(_Message)
-_stream_event = decoder_of(_StreamEvent)
-
-_NO_CACHE_CREATION = _CacheCreation()
-_NO_SERVER_TOOL_USE = _ServerToolUse()
-_NAMELESS = ProviderError()
+_NO_CACHE_CREATION: Final = schema.CacheCreation()
+_NO_SERVER_TOOL_USE: Final = schema.ServerToolUse()
+_NAMELESS: Final = ProviderError()
 
 _Counts: TypeAlias = tuple[int | None, ...]
 """The seven counts of `_counts_of`."""
@@ -121,12 +66,12 @@ class _Tally:
             case "error":
                 self._error = self._error or error_type(told.error or _NAMELESS)
 
-    def _learn(self, message: _Message) -> None:
+    def _learn(self, message: schema.Message) -> None:
         self._response_id = self._response_id or message.id
         self._error = self._error or error_type(message.error)
         self._add(message.usage)
 
-    def _add(self, usage: _Usage | None) -> bool:
+    def _add(self, usage: schema.Usage | None) -> bool:
         """Take over the counts that are there: the latest of each kind is the whole of it so far."""
         counts = _counts_of(usage)
         self._counts = tuple([old if new is None else new for old, new in zip(self._counts, counts, strict=True)])
@@ -150,7 +95,7 @@ def _read(body: bytes | bytearray) -> Reading:
     return whole_body(message.id, error_type(message.error), _usage_of(_counts_of(message.usage)))
 
 
-def _counts_of(usage: _Usage | None) -> _Counts:
+def _counts_of(usage: schema.Usage | None) -> _Counts:
     if usage is None:
         return _NO_COUNTS
     cache_creation = usage.cache_creation or _NO_CACHE_CREATION

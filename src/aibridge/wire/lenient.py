@@ -6,25 +6,26 @@ another type counts as absent, and does not cost its neighbours.
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
+
+from aibridge.wire.schema.common import (
+    LARGEST_COUNT,
+    LONGEST_COUNT,
+    LONGEST_IDENTIFIER,
+    Count,
+    Identifier,
+    Junk,
+    MaxTokens,
+    ProviderError,
+    Text,
+)
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
 Json: TypeAlias = bytes | bytearray | msgspec.Raw
-
-Junk = int | float | str | bool | list[msgspec.Raw] | None
-"""What may stand where an object is expected."""
-
-LARGEST_COUNT = 2**53
-"""The largest integer that every JSON reader holds exactly (RFC 8259, section 6); a larger count is absurd."""
-
-_LONGEST_COUNT = 15
-"""Digits of a count that is certainly below the largest."""
-
-LONGEST_IDENTIFIER = 256
 
 _LONGEST_ERROR_TYPE = 128
 
@@ -33,24 +34,6 @@ _LONGEST_DECODED_TWICE = 4 * 1024 * 1024
 """Bytes of JSON that get a second chance; replacing in more would hold up all other calls."""
 
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_COUNT)] | None
-"""A number of tokens in an answer. JSON's true is not 1, and 1.0 is none."""
-
-MaxTokens: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10**_LONGEST_COUNT - 1)] | None
-"""The most tokens a caller wants."""
-
-Identifier: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_IDENTIFIER)] | None
-"""A provider's name for something; an empty or overlong one is none."""
-
-Text: TypeAlias = str | None
-
-
-class ProviderError(msgspec.Struct, frozen=True, gc=False):
-    """The `error` object of either vendor family; `type` and `code` are what programs may rely on."""
-
-    type: Text = None
-    code: Text = None
 
 
 def decoder_of(type_: type[S]) -> Callable[[Json], S | None]:
@@ -124,7 +107,7 @@ def _count(value: object) -> Count:
 
 
 def _max_tokens(value: msgspec.Raw) -> MaxTokens:
-    digits = bytes(value) if len(value) <= _LONGEST_COUNT else b""
+    digits = bytes(value) if len(value) <= LONGEST_COUNT else b""
     return int(digits) or None if digits.isdigit() else None
 
 
@@ -135,8 +118,8 @@ def _text(value: object) -> Text:
 class _Rule(NamedTuple):
     """What is taken for a field at first, and what is made of it then."""
 
-    type: object
-    default: object
+    type: Any
+    default: Any
     judge: Callable[[Any], object]
 
 

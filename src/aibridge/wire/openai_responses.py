@@ -5,71 +5,30 @@ object begin it (`response.created`, `.queued`, `.in_progress`) or end it (`resp
 `.failed`); the deltas between name it only by item.
 """
 
-import msgspec
+from typing import Final
 
 from aibridge.domain.errors import CallError
 from aibridge.domain.usage import Usage
 from aibridge.wire.dialect import Dialect, Reading, UsageReader, View
 from aibridge.wire.errors import OpenAIFamily, openai_error, server_sent
 from aibridge.wire.event import Event
-from aibridge.wire.lenient import (
-    Count,
-    Identifier,
-    MaxTokens,
-    ProviderError,
-    Text,
-    decoder_of,
-    error_type,
-)
+from aibridge.wire.lenient import decoder_of, error_type
 from aibridge.wire.readers import reader_of, source_of, whole_body
-from aibridge.wire.request import Body, peeker_of
+from aibridge.wire.request import peeker_of
+from aibridge.wire.schema import openai_responses as schema
+from aibridge.wire.schema.common import ProviderError
 
-_NEEDLES = (b'"response"', b'"error"')
+_NEEDLES: Final = (b'"response"', b'"error"')
 _TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 
-class _Request(Body, frozen=True, gc=False):
-    background: bool | None = None
-    max_output_tokens: MaxTokens = None
+_request: Final = peeker_of(schema.Request)
+_response: Final = decoder_of(schema.Response)
+_stream_event: Final = decoder_of(schema.StreamEvent)
 
-
-class _InputDetails(msgspec.Struct, frozen=True, gc=False):
-    cached_tokens: Count = None
-    cache_write_tokens: Count = None
-
-
-class _OutputDetails(msgspec.Struct, frozen=True, gc=False):
-    reasoning_tokens: Count = None
-
-
-class _Usage(msgspec.Struct, frozen=True, gc=False):
-    input_tokens: Count = None
-    output_tokens: Count = None
-    total_tokens: Count = None
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
-class _Response(msgspec.Struct, frozen=True, gc=False):
-    id: Identifier = None
-    usage: _Usage | None = None
-    error: ProviderError | None = None
-
-
-class _StreamEvent(msgspec.Struct, frozen=True, gc=False):
-    type: Text = None
-    response: _Response | None = None
-    error: ProviderError | None = None
-    code: Text = None
-
-
-_request = peeker_of(_Request)
-_response = decoder_of(_Response)
-_stream_event = decoder_of(_StreamEvent)
-
-_NO_INPUT_DETAILS = _InputDetails()
-_NO_OUTPUT_DETAILS = _OutputDetails()
-_NAMELESS = ProviderError()
+_NO_INPUT_DETAILS: Final = schema.InputDetails()
+_NO_OUTPUT_DETAILS: Final = schema.OutputDetails()
+_NAMELESS: Final = ProviderError()
 
 
 class _Tally:
@@ -94,7 +53,7 @@ class _Tally:
         elif told.type in _TERMINAL:
             self._whole = True
 
-    def _learn(self, response: _Response) -> None:
+    def _learn(self, response: schema.Response) -> None:
         self._response_id = self._response_id or response.id
         self._error = self._error or error_type(response.error)
         self._usage = _usage_of(response.usage) or self._usage
@@ -116,7 +75,7 @@ def _read(body: bytes | bytearray) -> Reading:
     return whole_body(response.id, error_type(response.error), _usage_of(response.usage))
 
 
-def _usage_of(usage: _Usage | None) -> Usage | None:
+def _usage_of(usage: schema.Usage | None) -> Usage | None:
     if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
     input_details = usage.input_tokens_details or _NO_INPUT_DETAILS

@@ -11,28 +11,14 @@ import msgspec
 
 from aibridge.domain.errors import BadRequest
 from aibridge.wire.lenient import decode, decoder_of
+from aibridge.wire.schema.common import Body, UnjudgedBody
 
 LONGEST_MODEL = 256
 
 
-class Body(msgspec.Struct, frozen=True, gc=False):
-    """What every protocol's request has. Null means the default, as the vendors' own references have it."""
-
-    model: str
-    stream: bool | None = None
-
-
-class _Unjudged(msgspec.Struct, frozen=True, gc=False):
-    """The fields with rules, undecoded: what is looked at to explain a refusal."""
-
-    model: msgspec.Raw = msgspec.Raw()
-    stream: msgspec.Raw = msgspec.Raw()
-    background: msgspec.Raw = msgspec.Raw()
-
-
 B = TypeVar("B", bound=Body)
 
-_unjudged = msgspec.json.Decoder(_Unjudged)
+_unjudged = msgspec.json.Decoder(UnjudgedBody)
 
 _MODEL_ALLOWED = f"a string of 1 to {LONGEST_MODEL} printable characters"
 _FLAG_ALLOWED = "true or false"
