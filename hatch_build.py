@@ -41,6 +41,7 @@ COMPILED = (
     "ledger/turn.py",
     "limits/counters.py",
     "limits/engine.py",
+    "limits/estimate.py",
     "limits/limiters.py",
     "limits/line.py",
     "limits/memory.py",

@@ -31,16 +31,16 @@ def test_a_silent_provider_is_counted_by_its_bytes_but_never_above_what_was_allo
 
 def test_input_counts_from_the_cache_or_not() -> None:
     tariff = Tariff([Price(input=1_000_000, output=2_000_000, cache_read=0)])
-    assert tariff.measure(Unit.INPUT_TOKENS)(USAGE, "m") == 240
-    assert tariff.measure(Unit.OUTPUT_TOKENS)(USAGE, "m") == 7
-    assert tariff.measure(Unit.TOTAL_TOKENS)(USAGE, "m") == 247
-    assert tariff.measure(Unit.COST)(USAGE, "m") == 10 + 30 + 14
+    assert tariff.measure(Unit.INPUT_TOKENS).of(USAGE, "m") == 240
+    assert tariff.measure(Unit.OUTPUT_TOKENS).of(USAGE, "m") == 7
+    assert tariff.measure(Unit.TOTAL_TOKENS).of(USAGE, "m") == 247
+    assert tariff.measure(Unit.COST).of(USAGE, "m") == 10 + 30 + 14
 
 
 @pytest.mark.parametrize("unit", [Unit.REQUESTS, Unit.CONCURRENT])
 def test_what_is_not_weighed_has_no_weight(unit: Unit) -> None:
     with pytest.raises(ValueError, match=f"{unit} is not weighed"):
-        Tariff(()).measure(unit)(USAGE, "m")
+        Tariff(()).measure(unit)
 
 
 def test_the_first_price_that_matches_counts() -> None:
@@ -56,4 +56,4 @@ def test_the_first_price_that_matches_counts() -> None:
 def test_a_model_without_a_price_costs_as_much_as_the_dearest() -> None:
     tariff = Tariff([Price(model="a", input=3, output=1, cache_read=1), Price(model="b", input=1, output=9)])
     assert tariff.price("new") == Price(input=3, output=9)
-    assert Tariff(()).measure(Unit.COST)(USAGE, "m") == 0
+    assert Tariff(()).measure(Unit.COST).of(USAGE, "m") == 0

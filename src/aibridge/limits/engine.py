@@ -292,7 +292,7 @@ def _costs(lines: Sequence[Line], asks: Sequence[Ask], usage: Usage, model: str)
     """What of each rule a call used."""
     return tuple(
         [
-            ask.cost if line.measure is None else line.measure(usage, model)
+            ask.cost if line.measure is None else line.measure.of(usage, model)
             for line, ask in zip(lines, asks, strict=True)
         ]
     )

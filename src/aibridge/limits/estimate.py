@@ -5,10 +5,9 @@ estimate need not be good: one that is too low lets calls overlap that together 
 too high refuses calls while others are under way that would have left room.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-
-import msgspec
 
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Unit
@@ -27,18 +26,20 @@ DEFAULT_OUTPUT_TOKENS = 1024
 """Expected of a call that sets itself no limit: few answers are longer, and the truth is known soon."""
 
 
-class Size(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Size:
     """What a request says of how much it may use. `max_output_tokens` is absent where it sets itself no limit."""
 
-    model: str
-    body_bytes: int
-    max_output_tokens: int | None = None
+    __slots__ = ("body_bytes", "max_output_tokens", "model")
+
+    def __init__(self, *, model: str, body_bytes: int, max_output_tokens: int | None = None) -> None:
+        self.model = model
+        self.body_bytes = body_bytes
+        self.max_output_tokens = max_output_tokens
 
 
 def expected(size: Size) -> Usage:
     """What a call may use, by its request."""
-    output = DEFAULT_OUTPUT_TOKENS if size.max_output_tokens is None else size.max_output_tokens
-    return Usage(input_tokens=_tokens(size.body_bytes), output_tokens=output)
+    return Usage(input_tokens=_tokens(size.body_bytes), output_tokens=_expected_output(size))
 
 
 def estimated(size: Size, answer_bytes: int, *, streamed: bool) -> Usage:
@@ -54,6 +55,66 @@ def estimated(size: Size, answer_bytes: int, *, streamed: bool) -> Usage:
 
 def _tokens(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
+
+
+def _expected_output(size: Size) -> int:
+    return DEFAULT_OUTPUT_TOKENS if size.max_output_tokens is None else size.max_output_tokens
+
+
+class Measure(ABC):
+    """How much a usage of a model is, as a rule counts."""
+
+    @abstractmethod
+    def of(self, usage: Usage, model: str) -> float:
+        """How much this usage is."""
+
+    @abstractmethod
+    def of_expected(self, size: Size) -> float:
+        """How much it is that a call of this size may use."""
+
+
+class _Tokens(Measure):
+    """Tokens, of one direction or both.
+
+    What goes in counts from the prompt cache or not: the provider's limits and a person's prompt know no difference.
+    """
+
+    __slots__ = ("_in", "_out")
+
+    def __init__(self, *, in_: bool, out: bool) -> None:
+        self._in = in_
+        self._out = out
+
+    def of(self, usage: Usage, model: str) -> float:  # noqa: ARG002 (the same for all models)
+        tokens = 0
+        if self._in:
+            tokens = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_write_input_tokens
+        if self._out:
+            tokens += usage.output_tokens
+        return float(tokens)
+
+    def of_expected(self, size: Size) -> float:
+        tokens = 0
+        if self._in:
+            tokens = _tokens(size.body_bytes)
+        if self._out:
+            tokens += _expected_output(size)
+        return float(tokens)
+
+
+class _Cost(Measure):
+    """Nano-dollars, by a tariff."""
+
+    __slots__ = ("_price",)
+
+    def __init__(self, price: Callable[[str], Price]) -> None:
+        self._price = price
+
+    def of(self, usage: Usage, model: str) -> float:
+        return float(self._price(model).of(usage))
+
+    def of_expected(self, size: Size) -> float:
+        return self.of(expected(size), size.model)
 
 
 class Tariff:
@@ -78,7 +139,7 @@ class Tariff:
                 return price
         return self._dearest
 
-    def measure(self, unit: Unit) -> "Measure":
+    def measure(self, unit: Unit) -> Measure:
         """How much of a weighed unit a usage of a model is; cost is in nano-dollars.
 
         Raises:
@@ -86,21 +147,12 @@ class Tariff:
         """
         match unit:
             case Unit.INPUT_TOKENS:
-                return lambda usage, _: float(_input(usage))
+                return _Tokens(in_=True, out=False)
             case Unit.OUTPUT_TOKENS:
-                return lambda usage, _: float(usage.output_tokens)
+                return _Tokens(in_=False, out=True)
             case Unit.TOTAL_TOKENS:
-                return lambda usage, _: float(_input(usage) + usage.output_tokens)
+                return _Tokens(in_=True, out=True)
             case Unit.COST:
-                return lambda usage, model: float(self.price(model).of(usage))
+                return _Cost(self.price)
             case _:
                 raise ValueError(f"{unit} is not weighed")
-
-
-Measure = Callable[[Usage, str], float]
-"""How much a usage of a model is, as a rule counts."""
-
-
-def _input(usage: Usage) -> int:
-    """What goes in, from the prompt cache or not: the provider's limits and a person's prompt know no difference."""
-    return usage.input_tokens + usage.cache_read_input_tokens + usage.cache_write_input_tokens

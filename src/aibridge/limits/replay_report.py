@@ -188,7 +188,7 @@ class Report:
         arrival = decision.arrival
         if rule.held:
             return self._held[subject].begin(decision.at, arrival.duration)
-        amount = self._tariff.measure(rule.unit)(usage, arrival.model) if rule.weighed else 1.0
+        amount = self._tariff.measure(rule.unit).of(usage, arrival.model) if rule.weighed else 1.0
         window = self._windows.get(subject)
         if window is None:
             window = self._windows[subject] = Window(rule.window)

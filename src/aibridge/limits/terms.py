@@ -7,7 +7,7 @@ all calls of a connection, until other rules are in force.
 from collections.abc import Iterable, Mapping
 
 from aibridge.limits.counts import Ask, Memo
-from aibridge.limits.estimate import Measure, Size, expected
+from aibridge.limits.estimate import Measure, Size
 from aibridge.limits.line import Line
 from aibridge.limits.scope import Caller
 
@@ -41,11 +41,10 @@ class Terms:
 
     def asked(self, size: Size) -> tuple[Ask, ...]:
         """What a call of this size asks."""
-        usage = expected(size)
         asks = [*self.asks]
         for place, measure in self.weighed:
             ask = asks[place]
-            asks[place] = Ask(ask.rule, ask.key, measure(usage, size.model))
+            asks[place] = Ask(ask.rule, ask.key, measure.of_expected(size))
         return tuple(asks)
 
 
