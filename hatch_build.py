@@ -52,6 +52,7 @@ COMPILED = (
     "overload/keyed.py",
     "overload/outcome.py",
     "overload/rate.py",
+    "overload/retry.py",
     "telemetry.py",
     "wire/anthropic_messages.py",
     "wire/errors.py",

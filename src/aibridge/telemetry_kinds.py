@@ -23,9 +23,11 @@ class Counter:
 
     def add(self, values: tuple[str, ...], number: float = 1) -> None:
         """Add to a combination of label values."""
-        if values not in self._values and len(self._values) >= MOST_SERIES:
+        before = self._values.get(values)
+        if before is None and len(self._values) >= MOST_SERIES:
             values = (OTHER,) * len(values)
-        self._values[values] = self._values.get(values, 0) + number
+            before = self._values.get(values)
+        self._values[values] = number if before is None else before + number
 
     def collected(self) -> Metric:
         """For Prometheus."""

@@ -30,7 +30,7 @@ A message names the limit and the number; it never holds a secret or a byte of t
 from typing import ClassVar, Self
 
 from aibridge.overload.outcome import Rejection
-from aibridge.overload.retry import Policy
+from aibridge.overload.retry import Form, Policy
 
 PATIENCE = 120.0
 """Seconds: what comes back later than this is nothing to wait for. Clients either hang on such a wait, the Anthropic
@@ -64,7 +64,7 @@ class CallError(Exception):
         self.field = field
         self.rejection = rejection
         self.policies: tuple[Policy, ...] = ()
-        self.prepared: dict[tuple[str, bool], bytes] | None = None
+        self.prepared: dict[tuple[str, bool], Form] | None = None
         self.retry_after = rejection.retry_after if retry_after is None and rejection is not None else retry_after
 
     def lasting(self) -> Self:

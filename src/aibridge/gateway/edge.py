@@ -1,7 +1,7 @@
 """Where errors become HTTP: one place, in the caller's dialect.
 
-Of an error that is told again and again, the answer is written once, with places (`%` formatting, PEP 461) for what is
-new each time: the request's id and what is left of the wait.
+Of an error that is told again and again, the answer is written once, with places for what is new each time: the
+request's id and what is left of the wait.
 """
 
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from aibridge.domain.errors import BudgetSpent, CallError, RateLimited
 from aibridge.domain.provider import Provider
 from aibridge.gateway.relay import STATUS_LINES
 from aibridge.gateway.routes import FAMILIES
-from aibridge.overload.retry import Blank, hint, limit_headers, rate_headers, retry_headers, whole_seconds
+from aibridge.overload.retry import Blank, Form, hint, limit_headers, rate_headers, retry_headers, whole_seconds
 from aibridge.wire import openai_chat
 from aibridge.wire.dialect import Dialect
 
@@ -29,8 +29,8 @@ _USELESS_TO_RETRY = frozenset(
 """Not 401: clients that get their token from a helper ask it again then."""
 _SOME_ID = "ffffffff-ffff-7fff-8fff-ffffffffffff"
 """Stands where an id will, and is as long; no id is this one, whose time has long passed."""
-_ID = b"%(id)b"
 _BLANK = Blank()
+_ID = _BLANK.id.encode()
 _NOT_AGAIN = [("x-should-retry", "false")]
 _UNKNOWN_WAIT = 1.0
 """Seconds, for a refusal that ought to say when to come back and does not know."""
@@ -46,43 +46,40 @@ def response(  # noqa: PLR0913 (all that an answer depends on)
     which the vendors' SDKs obey.
     """
     news = _news(error, dialect, request_id, luck, now)
-    if error.prepared is None:
+    prepared = error.prepared
+    if prepared is None:
         body = dialect.render(error, request_id)
-        return _head(error, dialect, len(body), keep_alive=keep_alive) % news + body
+        return Form(_head(error, dialect, len(body), keep_alive=keep_alive)).filled(news) + body
     way = dialect.name, keep_alive
-    form = error.prepared.get(way)
+    form = prepared.get(way)
     if form is None:
-        form = error.prepared[way] = _form(error, dialect, keep_alive=keep_alive)
-    return form % news
+        form = prepared[way] = _form(error, dialect, keep_alive=keep_alive)
+    return form.filled(news)
 
 
-def _news(error: CallError, dialect: Dialect, request_id: str, luck: float, now: float) -> dict[bytes, bytes | int]:
-    """What is new in an answer each time an error is told, by the names of its places."""
-    news: dict[bytes, bytes | int] = {b"id": request_id.encode()}
+def _news(error: CallError, dialect: Dialect, request_id: str, luck: float, now: float) -> tuple[bytes, ...]:
+    """What is new in an answer each time an error is told: for each place of a form, also those that this one lacks."""
+    seconds = milliseconds = left = reset = b""
     wait, rejection = error.retry_after, error.rejection
     if wait is not None or error.status in _MUST_SAY_WHEN:
         again = hint(_UNKNOWN_WAIT if wait is None else wait, luck)
-        news[b"seconds"] = again.seconds
-        news[b"milliseconds"] = again.milliseconds
+        seconds, milliseconds = str(again.seconds).encode(), str(again.milliseconds).encode()
     if rejection is not None:
-        news[b"wait"] = whole_seconds(rejection.retry_after)
+        left = str(whole_seconds(rejection.retry_after)).encode()
         if error.policies:
-            news[b"reset"] = dialect.reset(rejection.retry_after, now).encode()
-    return news
+            reset = dialect.reset(rejection.retry_after, now).encode()
+    return seconds, milliseconds, left, reset, request_id.encode()
 
 
-def _form(error: CallError, dialect: Dialect, *, keep_alive: bool) -> bytes:
+def _form(error: CallError, dialect: Dialect, *, keep_alive: bool) -> Form:
     """The whole response for an error that is told again and again, with places for what is new."""
     body = dialect.render(error, _SOME_ID)
     head = _head(error, dialect, len(body), keep_alive=keep_alive)
-    return head + body.replace(b"%", b"%%").replace(_SOME_ID.encode(), _ID)
+    return Form(head + body.replace(_SOME_ID.encode(), _ID))
 
 
 def _head(error: CallError, dialect: Dialect, length: int, *, keep_alive: bool) -> bytes:
-    """Status line and headers for a body of `length` bytes, with places for what is new.
-
-    What is not a place has no `%`: names of limits are made of letters, digits and dashes.
-    """
+    """Status line and headers for a body of `length` bytes, with places for what is new."""
     fields = [*_retry(error), *dialect.limit_headers(error, _BLANK.reset)]
     if error.status == HTTPStatus.UPGRADE_REQUIRED:
         fields.append(("upgrade", "HTTP/1.1"))  # RFC 9110, 15.5.22

@@ -7,6 +7,7 @@ add no jitter of their own, so it is added here; it is never subtracted, since a
 refused twice.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -37,15 +38,40 @@ class RetryHint:
 
 @dataclass(slots=True, frozen=True)
 class Blank:
-    """The places for what is new each time in an answer that is told again and again, to be filled in by `%`.
+    """The places for what is new each time in an answer that is told again and again; see `Form`.
 
-    The first two stand for a `RetryHint`; `wait` is for `whole_seconds`, `reset` for what a vendor's headers say.
+    The first two stand for a `RetryHint`; `wait` is for `whole_seconds`, `reset` for what a vendor's headers say, `id`
+    for the request's.
     """
 
-    seconds: str = "%(seconds)d"
-    milliseconds: str = "%(milliseconds)d"
-    wait: str = "%(wait)d"
-    reset: str = "%(reset)b"
+    seconds: str = "\x00"
+    milliseconds: str = "\x01"
+    wait: str = "\x02"
+    reset: str = "\x03"
+    id: str = "\x04"
+
+
+_PLACE = re.compile(rb"([\x00-\x04])")
+
+
+class Form:
+    """An answer that is written once, with the places of `Blank`: control characters, which neither HTTP nor JSON has.
+
+    It is kept in parts, and joined: whatever is formatted is read from its first to its last byte each time.
+    """
+
+    __slots__ = ("_parts", "_places")
+
+    def __init__(self, text: bytes) -> None:
+        self._parts: list[bytes] = _PLACE.split(text)
+        self._places = [(at, self._parts[at][0]) for at in range(1, len(self._parts), 2)]
+
+    def filled(self, news: Sequence[bytes]) -> bytes:
+        """The answer with what is new: for each field of `Blank`, in their order, the text that goes there."""
+        parts = self._parts
+        for at, place in self._places:
+            parts[at] = news[place]
+        return b"".join(parts)
 
 
 def hint(wait: float, luck: float) -> RetryHint:
