@@ -1,12 +1,13 @@
 """`identify` alone: whose call it is, and what strangers are told."""
 
 import secrets
+from weakref import ref
 
 import pytest
 from layer_cases import a_call
 
 from aibridge.domain.actor import Actor
-from aibridge.domain.errors import Forbidden, RateLimited, Unauthenticated
+from aibridge.domain.errors import CallError, Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken, MintedToken, mint
 from aibridge.gateway.call import Call
@@ -41,25 +42,31 @@ class Door:
             self.read_only.id: known(self.read_only, "rob", may_call=False),
             self.expired.id: known(self.expired, "eve", expires_at=NOW),
         }
+        self.monotonic = 0.0
+        self.snapshot = Snapshot(tokens=self.known)
         self.used: dict[str, int] = {}
         strangers: Keyed[str, RateLimiter] = Keyed(
             lambda: ExactWindow(failures, 1.0, "address"), lambda limiter, now: limiter.idle(now), 100
         )
         self._check = identify(
-            lambda: Snapshot(tokens=self.known),
+            lambda: self.snapshot,
             strangers,
             self.used,
-            clock=lambda: 0.0,
+            clock=lambda: self.monotonic,
             wall_clock=lambda: NOW,
             allow_byok=allow_byok,
         )
 
     def enter(self, *headers: tuple[bytes, bytes], address: str = "192.0.2.1") -> Call:
         call = a_call(*headers, address=address)
-        refusal = self._check(call)
+        refusal = self.refusal(call)
         if refusal is not None:
             raise refusal
         return call
+
+    def refusal(self, call: Call) -> CallError | None:
+        """What a call is told that may repeat an earlier one's head."""
+        return self._check(call)
 
     def bearer(self, token: MintedToken | str) -> tuple[bytes, bytes]:
         text = token if isinstance(token, str) else token.text
@@ -166,6 +173,49 @@ def test_a_known_token_passes_from_an_address_with_many_failures() -> None:
         with pytest.raises(expected):
             door.enter()
     assert door.enter(door.bearer(door.ours)).actor is not None
+
+
+def test_a_head_that_was_unknown_is_known_by_the_next_snapshot() -> None:
+    door = Door()
+    call = a_call(door.bearer(door.unknown))
+    assert isinstance(door.refusal(call), Unauthenticated)
+    door.snapshot = Snapshot(tokens={door.unknown.id: known(door.unknown, "new")})
+    assert door.refusal(call) is None
+    assert call.actor is not None
+    assert call.actor.id == "new"
+
+
+def test_a_head_that_is_unknown_keeps_no_snapshot() -> None:
+    door = Door()
+    door.refusal(call := a_call(door.bearer(door.unknown)))
+    before = ref(door.snapshot)
+    door.snapshot = Snapshot()
+    assert before() is None
+    assert isinstance(door.refusal(call), Unauthenticated)
+
+
+def test_attempts_that_repeat_a_head_are_counted_and_told_what_is_left_of_the_wait() -> None:
+    door = Door(failures=2)
+    call = a_call(door.bearer(door.unknown))
+    assert [type(door.refusal(call)) for _ in range(3)] == [Unauthenticated, Unauthenticated, RateLimited]
+    door.monotonic = 0.75
+    refusal = door.refusal(call)
+    assert refusal is not None
+    assert refusal.rejection is not None
+    assert (refusal.retry_after, refusal.rejection.retry_after) == (0.25, 0.25)
+    door.monotonic = 1.0
+    assert isinstance(door.refusal(call), Unauthenticated)
+
+
+def test_what_strangers_are_told_is_written_once_and_keeps_no_frames() -> None:
+    door = Door(failures=2)
+    calls = [a_call(door.bearer(door.unknown)), a_call(), a_call(), a_call(address="192.0.2.2"), a_call()]
+    told = [door.refusal(call) for call in calls]
+    prepared = [error and error.prepared for error in told]
+    assert None not in prepared
+    assert prepared[0] is not prepared[1] is prepared[3]
+    assert prepared[2] is prepared[4]
+    assert [error and error.__traceback__ for error in told] == [None] * 5
 
 
 def test_an_ipv6_address_counts_with_its_64() -> None:

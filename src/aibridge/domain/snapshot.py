@@ -10,7 +10,7 @@ from aibridge.domain.rule import Rule
 from aibridge.domain.token import KnownToken, matches, token_id_of
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """The tokens that are in force, by their public id.
 
     Revoked tokens are absent. Expiry is looked at when a token is presented, since a snapshot may outlive it.

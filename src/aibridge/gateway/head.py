@@ -7,9 +7,11 @@ in force, is there room) is asked for every call.
 """
 
 import re
+from weakref import ReferenceType
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Interception
+from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import KnownToken
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.routes import Route, Routes
@@ -38,7 +40,7 @@ class Head:
 
     __slots__ = (
         *("address", "fields", "headers", "keep_alive", "may_chunk", "method", "query", "route", "upstream_path"),
-        *("caller", "like", "lines", "recognised"),
+        *("caller", "like", "lines", "recognised", "unknown_to"),
     )
 
     def __init__(  # noqa: PLR0913 (all that it says)
@@ -67,6 +69,8 @@ class Head:
         self.may_chunk = may_chunk
         """Whether the client understands a chunked answer."""
         self.recognised: Recognised | None = None
+        self.unknown_to: ReferenceType[Snapshot] | None = None
+        """By which none of its tokens is in force; weak, since a head lasts longer than most snapshots."""
         self.caller: Caller | None = None
         self.like: Interception | None = None
         """What is recorded of a request with it, from which the next differs in little."""

@@ -1,6 +1,8 @@
 """Whose call is it? Looked up at the door, in memory."""
 
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
+from weakref import ref
 
 from aibridge.domain.errors import CallError, Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
@@ -8,6 +10,7 @@ from aibridge.domain.token import PREFIX
 from aibridge.gateway.call import Call, Check, Clock
 from aibridge.gateway.head import Head, Recognised
 from aibridge.gateway.headers import Fields, Headers
+from aibridge.limits.matching import REMEMBERED
 from aibridge.overload.caller import address_group
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import RateLimiter
@@ -34,6 +37,9 @@ WHO_MAY_CALL = (
 )
 
 
+_group = lru_cache(REMEMBERED)(address_group)
+
+
 def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     snapshot: Callable[[], Snapshot],
     strangers: Keyed[str, RateLimiter],
@@ -49,6 +55,7 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     also from an address with many failures: an office behind one address does not suffer from one stale client. There
     is no look-up outside memory, whatever is presented. `used` learns when tokens are used, in UTC microseconds.
     """
+    to_strangers = _ToStrangers(strangers)
 
     def check(call: Call) -> CallError | None:
         head, known, now = call.head, snapshot(), wall_clock()
@@ -56,7 +63,7 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
         if recognised is None or not known.has(recognised.token, now):
             recognised = _recognised(head, known, now)
             if recognised is None:
-                return _stranger(head, strangers, clock())
+                return to_strangers.refuse(head, clock())
         actor = call.actor = recognised.token.actor
         used[actor.token_id] = call.started_at
         if not actor.may_call:
@@ -75,7 +82,10 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
 
 
 def _recognised(head: Head, known: Snapshot, now: float) -> Recognised | None:
-    """Look a head's tokens up, and keep in it what was found."""
+    """Look a head's tokens up, and keep in it what was found, or that nothing was."""
+    unknown_to = head.unknown_to
+    if unknown_to is not None and unknown_to() is known:  # which time does not change
+        return None
     presented = _presented(head.fields)
     for place, text in enumerate(presented.values()):
         token = known.token_of(text, now)
@@ -84,6 +94,7 @@ def _recognised(head: Head, known: Snapshot, now: float) -> Recognised | None:
             if place == 0:  # else one that comes before it may be known by the next call
                 head.recognised = found
             return found
+    head.unknown_to = ref(known)
     return None
 
 
@@ -112,11 +123,24 @@ def _own(headers: Headers) -> Headers:
     return [(name, value) for name, value in headers if name in OWN_CREDENTIAL_CARRIERS and _OUR_PREFIX not in value]
 
 
-def _stranger(head: Head, strangers: Keyed[str, RateLimiter], now: float) -> Unauthenticated | RateLimited:
-    """What somebody without a valid token is told. Attempts are counted, and too many are told to wait."""
-    rejection = strangers.get(address_group(head.address), now).take(now)
-    if rejection is not None:
-        return RateLimited.stranger(rejection)
-    if _presented(head.fields):
-        return Unauthenticated("The token is not valid: unknown, expired or revoked.", WHERE, field="authorization")
-    return Unauthenticated("No token was sent.", WHERE, field="authorization")
+class _ToStrangers:
+    """What somebody without a valid token is told: always the same, so that it need not be written each time.
+
+    Attempts are counted by `limiters`, which allow the same for every address, and too many are told to wait.
+    """
+
+    def __init__(self, limiters: Keyed[str, RateLimiter]) -> None:
+        self._limiters = limiters
+        not_valid = "The token is not valid: unknown, expired or revoked."
+        self._not_valid = Unauthenticated(not_valid, WHERE, field="authorization").lasting()
+        self._none_sent = Unauthenticated("No token was sent.", WHERE, field="authorization").lasting()
+        self._too_many: RateLimited | None = None
+
+    def refuse(self, head: Head, now: float) -> Unauthenticated | RateLimited:
+        """Count an attempt, and say what it is told. To be answered before anybody is told the next time."""
+        rejection = self._limiters.get(_group(head.address), now).take(now)
+        if rejection is None:
+            return self._not_valid if _presented(head.fields) else self._none_sent
+        if self._too_many is None:
+            self._too_many = RateLimited.stranger(rejection).lasting()
+        return self._too_many.again(rejection.retry_after)
