@@ -48,6 +48,16 @@ def test_the_two_options_speak_in_the_words_of_other_gateways() -> None:
     assert capacity.detail == "1 AI requests are in progress, as many as --aibridge-max-concurrency allows."
 
 
+def test_what_a_full_rule_says_is_written_once_for_as_long_as_it_is_in_the_same_words() -> None:
+    world = World([rule("mine", Unit.CONCURRENT, subject=Subject.USER)])
+    for who in (ADA, BOB):
+        world.admit(caller(who))
+    adas, again, bobs = (world.refusal(caller(who)) for who in (ADA, ADA, BOB))
+    assert adas.prepared is again.prepared is not None
+    assert adas.detail == again.detail != bobs.detail
+    assert bobs.prepared is not adas.prepared
+
+
 @pytest.mark.parametrize(
     ("limit", "times", "detail"),
     [

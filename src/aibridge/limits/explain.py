@@ -8,7 +8,7 @@ from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimite
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.limits.counts import Refusal
 from aibridge.overload.outcome import Rejection
-from aibridge.overload.retry import LAST_INSTANT, Policy
+from aibridge.overload.retry import LAST_INSTANT, Form, Policy
 
 CONCURRENCY = "concurrency"
 """The name of the rule that `--aibridge-max-concurrency` is."""
@@ -66,7 +66,15 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
 def at_capacity(rule: Rule, detail: str, refusal: Refusal, policies: tuple[Policy, ...]) -> AtCapacity:
     """The error for a refusal by a rule over what is held; the `detail` is what `how_full` says."""
     rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
-    return AtCapacity.caller(detail, rejection=rejection, policies=policies)
+    error = AtCapacity.caller(detail, rejection=rejection, policies=policies)
+    error.prepared = _prepared(detail, *[policy.item for policy in policies])
+    return error
+
+
+@lru_cache(256)
+def _prepared(*_: str) -> dict[tuple[str, bool], Form]:
+    """What the edge has written of refusals in the same words, under the same policies: when much is refused, many."""
+    return {}
 
 
 def how_full(rule: Rule, subject: str, refusal: Refusal) -> str:
