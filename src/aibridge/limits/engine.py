@@ -19,7 +19,7 @@ from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.numbers import numbered
 from aibridge.limits.scope import Caller, name_of, place_of
-from aibridge.limits.terms import Terms, terms_of
+from aibridge.limits.terms import Terms, terms_of, weighed_of
 from aibridge.limits.told import BELIEVED, Refusals, Told, Who
 from aibridge.overload.outcome import Outcome
 
@@ -131,16 +131,16 @@ class Limits:
             answer = await self._ask(terms, asks, caller, size)
         if isinstance(answer, Refusal):
             raise self._no(answer, asks, caller, self._since(terms))
-        if answer.asks is asks and terms.in_force is self._lines:
-            lines = terms.lines
-        else:
+        lines, weighed = terms.lines, terms.weighed
+        if answer.asks is not asks or terms.in_force is not self._lines:
             known = self._since(terms)
             lines = tuple([known[ask.rule] for ask in answer.asks])
+            weighed = weighed_of(lines)
         for line in lines:
             line.admitted += 1
         if answer.shadows or answer.waited:
             _note(answer, self._since(terms))
-        return Admission(answer, lines, weighed_by)
+        return Admission(answer, lines, weighed_by, weighed)
 
     def close(self, admission: Admission, usage: Usage | None, outcome: Outcome, *, counted: bool = True) -> None:
         """Give back what a call holds, and correct what it took to what it used. Never waits, never raises.
@@ -158,7 +158,7 @@ class Limits:
         if not counted:
             costs = (0.0,) * len(lines)
         elif size is not None and usage is not None:
-            costs = _costs(lines, held.asks, usage, size.model)
+            costs = admission.costs(usage, size.model)
         self._counts.settle(held, costs, outcome)
         if costs is not None and self._refusals:
             self._forget(held.asks, costs)
@@ -286,16 +286,6 @@ class Limits:
         actor = caller.actor
         address = caller.address if actor is None or self._tells_addresses_apart else ""
         return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through
-
-
-def _costs(lines: Sequence[Line], asks: Sequence[Ask], usage: Usage, model: str) -> tuple[float, ...]:
-    """What of each rule a call used."""
-    return tuple(
-        [
-            ask.cost if line.measure is None else line.measure.of(usage, model)
-            for line, ask in zip(lines, asks, strict=True)
-        ]
-    )
 
 
 def _note(held: Held, lines: Mapping[int, Line]) -> None:

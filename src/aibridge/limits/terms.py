@@ -52,13 +52,10 @@ def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force:
     """The terms for a caller, by the rules that its calls to a model fall under if they concern it."""
     concerned: list[Line] = []
     asks: list[Ask] = []
-    weighed: list[tuple[int, Measure]] = []
     queues = False
     for line in lines:
         key = line.key(caller)
         if key is not None:
-            if line.measure is not None:
-                weighed.append((len(asks), line.measure))
             concerned.append(line)
             asks.append(Ask(line.index, key))
             queues = queues or line.queues
@@ -67,6 +64,11 @@ def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force:
         model=model,
         lines=tuple(concerned),
         asks=tuple(asks),
-        weighed=tuple(weighed),
+        weighed=weighed_of(concerned),
         queues=queues,
     )
+
+
+def weighed_of(lines: Iterable[Line]) -> tuple[tuple[int, Measure], ...]:
+    """The places of the rules that are not counted by the call, and what each of them measures."""
+    return tuple([(place, line.measure) for place, line in enumerate(lines) if line.measure is not None])
