@@ -10,8 +10,8 @@ from aibridge.gateway.call import Call, Check, Handler, Layer
 class Way(NamedTuple):
     """What a call of one kind goes through: looks at the door, then layers around the relay.
 
-    The door decides at once and takes nothing, so that a refusal there costs neither a task nor the body. What is held
-    is held by layers, each of which gives back what it took in its own `finally`.
+    The door decides at once and takes nothing, so that a refusal there costs neither a coroutine nor the body. What is
+    held is held by layers, each of which gives back what it took in its own `finally`.
     """
 
     door: tuple[Check, ...]
