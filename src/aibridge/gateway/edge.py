@@ -10,7 +10,16 @@ from aibridge.domain.errors import BudgetSpent, CallError, RateLimited
 from aibridge.domain.provider import Provider
 from aibridge.gateway.relay import STATUS_LINES
 from aibridge.gateway.routes import FAMILIES
-from aibridge.overload.retry import Blank, Form, hint, limit_headers, rate_headers, retry_headers, whole_seconds
+from aibridge.overload.retry import (
+    Blank,
+    Form,
+    in_seconds,
+    limit_headers,
+    rate_headers,
+    retry_headers,
+    spread,
+    whole_seconds,
+)
 from aibridge.wire import openai_chat
 from aibridge.wire.dialect import Dialect
 
@@ -62,8 +71,8 @@ def _news(error: CallError, dialect: Dialect, request_id: str, luck: float, now:
     seconds = milliseconds = left = reset = b""
     wait, rejection = error.retry_after, error.rejection
     if wait is not None or error.status in _MUST_SAY_WHEN:
-        again = hint(_UNKNOWN_WAIT if wait is None else wait, luck)
-        seconds, milliseconds = str(again.seconds).encode(), str(again.milliseconds).encode()
+        later = spread(_UNKNOWN_WAIT if wait is None else wait, luck)
+        seconds, milliseconds = str(in_seconds(later)).encode(), str(later).encode()
     if rejection is not None:
         left = str(whole_seconds(rejection.retry_after)).encode()
         if error.policies:

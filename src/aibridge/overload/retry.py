@@ -75,20 +75,31 @@ class Form:
 
 
 def hint(wait: float, luck: float) -> RetryHint:
-    """Spread and round up a true wait in seconds; `luck` is uniform in [0, 1).
+    """When to come back after a true wait in seconds, spread and rounded up; see `spread`."""
+    milliseconds = spread(wait, luck)
+    return RetryHint(in_seconds(milliseconds), milliseconds)
 
-    Coming back after either number is never too early, unless the true wait is longer than `LONGEST`: then both say
-    `LONGEST`, and the client asks again.
+
+def spread(wait: float, luck: float) -> int:
+    """A true wait in seconds as milliseconds to wait, spread and rounded up; `luck` is uniform in [0, 1).
+
+    Coming back after them, or after their `in_seconds`, is never too early, unless the true wait is longer
+    than `LONGEST`: then both say `LONGEST`, and the client asks again.
     """
     if wait >= LONGEST:
-        return RetryHint(LONGEST, LONGEST * 1000)
-    spread = wait + luck * (wait * SPREAD if wait > _SMALL else LEAST_SPREAD)
-    milliseconds = ceil(spread * 1000) if spread < LONGEST else LONGEST * 1000
+        return LONGEST * 1000
+    later = wait + luck * (wait * SPREAD if wait > _SMALL else LEAST_SPREAD)
+    milliseconds = ceil(later * 1000) if later < LONGEST else LONGEST * 1000
     if milliseconds < 1:
-        milliseconds = 1
-    elif milliseconds / 1000 < wait:  # the product was rounded down
-        milliseconds += 1
-    return RetryHint(-(-milliseconds // 1000), milliseconds)
+        return 1
+    if milliseconds / 1000 < wait:  # the product was rounded down
+        return milliseconds + 1
+    return milliseconds
+
+
+def in_seconds(milliseconds: int) -> int:
+    """The seconds of a wait, rounded up."""
+    return -(-milliseconds // 1000)
 
 
 def retry_headers(hint: RetryHint | Blank) -> list[tuple[str, str]]:
