@@ -108,7 +108,7 @@ def test_a_request_without_a_route_is_answered_in_its_providers_dialect() -> Non
 IDS = (interception_id(1_700_000_000_000_000, 1), interception_id(1_700_000_001_000_000, 2))
 OF_A_RULE = Policy("mine", 5, 10.0)
 LASTING = [
-    RateLimited.caller("100 % — of it", Rejection("mine", 5, 10.0, 0.75), (OF_A_RULE,)),
+    RateLimited.caller("100 % — of it\x00\x04", Rejection("mine", 5, 10.0, 0.75), (OF_A_RULE,)),
     RateLimited.stranger(Rejection("address", 10, 1.0, 0.75)),
     AtCapacity.caller("x", rejection=Rejection("mine", 5, 0.0, 0.75), policies=(OF_A_RULE,)),
     BudgetSpent.caller("x", "y", Rejection("mine", 5, 10.0, 3600.0), (OF_A_RULE,)),
