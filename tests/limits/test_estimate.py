@@ -37,6 +37,14 @@ def test_input_counts_from_the_cache_or_not() -> None:
     assert tariff.measure(Unit.COST).of(USAGE, "m") == 10 + 30 + 14
 
 
+@pytest.mark.parametrize("unit", [Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS, Unit.TOTAL_TOKENS, Unit.COST])
+@pytest.mark.parametrize("most", [50, None])
+def test_what_is_expected_weighs_as_much_as_the_usage_it_stands_for(unit: Unit, most: int | None) -> None:
+    measure = Tariff([Price(input=1_000_000, output=2_000_000)]).measure(unit)
+    size = Size(model="m", body_bytes=41, max_output_tokens=most)
+    assert measure.of_expected(size) == measure.of(expected(size), "m") > 0
+
+
 @pytest.mark.parametrize("unit", [Unit.REQUESTS, Unit.CONCURRENT])
 def test_what_is_not_weighed_has_no_weight(unit: Unit) -> None:
     with pytest.raises(ValueError, match=f"{unit} is not weighed"):

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.wire.dialect import Reading, UsageReader
@@ -19,8 +19,13 @@ INFLATED_IN_TOTAL = 64 * 1024 * 1024
 _STEP = 64 * 1024
 """Decoded bytes held at a time."""
 
-_PLAIN = (b"", b"identity")
-_DEFLATED = (b"gzip", b"x-gzip", b"deflate")
+# Names of their own, as CPython 3.11 is slow to look up the members of an enumeration.
+_UNKNOWN: Final = UsageSource.UNKNOWN
+_PARTIAL: Final = UsageSource.PARTIAL
+_PROVIDER: Final = UsageSource.PROVIDER
+
+_PLAIN: Final = (b"", b"identity")
+_DEFLATED: Final = (b"gzip", b"x-gzip", b"deflate")
 
 
 class Tally(Protocol):
@@ -57,14 +62,13 @@ def reader_of(
 def source_of(usage: Usage | None, *, final: bool) -> UsageSource:
     """Say how much a count is worth; `final` says that the provider meant it as its last."""
     if usage is None:
-        return UsageSource.UNKNOWN
-    return UsageSource.PROVIDER if final else UsageSource.PARTIAL
+        return _UNKNOWN
+    return _PROVIDER if final else _PARTIAL
 
 
 def whole_body(response_id: str | None, error: str | None, usage: Usage | None) -> Reading:
     """Say what was learned from a body that could be decoded; a count in it is the last."""
-    source = UsageSource.UNKNOWN if usage is None else UsageSource.PROVIDER
-    return Reading(usage=usage, source=source, response_id=response_id, error=error, whole=True)
+    return Reading(usage=usage, source=source_of(usage, final=True), response_id=response_id, error=error, whole=True)
 
 
 class StreamReader:
