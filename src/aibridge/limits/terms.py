@@ -16,10 +16,11 @@ class Terms:
     """What calls of one caller to one model ask, by the rules `in_force`; without a model, what needs no body.
 
     `lines` and `asks` go together; `weighed` are the places in them of those that ask for as much as a call weighs,
-    and their measures. `queues` tells whether a call may wait.
+    and their measures. `queues` tells whether a call may wait. `rooms` are those rules, and their keys, that are known
+    to refuse a call as soon as they are full, whatever model it is for; but not those over everyone.
     """
 
-    __slots__ = ("asks", "in_force", "lines", "memo", "model", "queues", "weighed")
+    __slots__ = ("asks", "in_force", "lines", "memo", "model", "queues", "rooms", "weighed")
 
     def __init__(  # noqa: PLR0913 (all of them)
         self,
@@ -30,6 +31,7 @@ class Terms:
         asks: tuple[Ask, ...],
         weighed: tuple[tuple[int, Measure], ...],
         queues: bool,
+        rooms: tuple[tuple[Line, str], ...],
     ) -> None:
         self.in_force = in_force
         self.model = model
@@ -37,6 +39,7 @@ class Terms:
         self.asks = asks
         self.weighed = weighed
         self.queues = queues
+        self.rooms = rooms
         self.memo = Memo()
 
     def asked(self, size: Size) -> tuple[Ask, ...]:
@@ -66,6 +69,7 @@ def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force:
         asks=tuple(asks),
         weighed=weighed_of(concerned),
         queues=queues,
+        rooms=tuple([(line, ask.key) for line, ask in zip(concerned, asks, strict=True) if line.room]),
     )
 
 
