@@ -6,6 +6,7 @@ Made once, on the event loop; whoever hands them on names no value and converts 
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import astuple
 
 from aibridge.domain.interception import Ending, Interception
 
@@ -24,41 +25,16 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 def start_of(interception: Interception) -> Start:
     """How an interception began, as a row."""
-    return (
-        interception.id,
-        interception.actor_id,
-        interception.token_id,
-        interception.provider,
-        interception.route,
-        interception.model,
-        +interception.streaming,
-        interception.client,
-        interception.session_id or "",
-        interception.user_agent,
-        interception.started_at,
-    )
+    name, actor, token, provider, route, model, streaming, client, session, agent, started_at = astuple(interception)
+    return name, actor, token, provider, route, model, +streaming, client, session or "", agent, started_at
 
 
 def end_of(ending: Ending) -> End:
     """How an interception ended, as rows."""
-    outcome = (
-        str(ending.status),
-        ending.http_status,
-        ending.error or "",
-        ending.first_byte_at,
-        ending.ended_at,
-        ending.response_id or "",
-    )
-    usage = ending.usage
+    name, status, http_status, error, first_byte_at, ended_at, response_id, usage, source = astuple(ending)
+    outcome = str(status), http_status, error or "", first_byte_at, ended_at, response_id or ""
     if usage is None:
-        return ending.id, outcome, None
-    use = (
-        ending.id,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cache_read_input_tokens,
-        usage.cache_write_input_tokens,
-        _ENCODER.encode(usage.extra).decode() if usage.extra else _NOTHING,
-        str(ending.usage_source),
-    )
-    return ending.id, outcome, use
+        return name, outcome, None
+    read, written, cache_read, cache_written, extra = astuple(usage)
+    kinds = _ENCODER.encode(extra).decode() if extra else _NOTHING
+    return name, outcome, (name, read, written, cache_read, cache_written, kinds, str(source))

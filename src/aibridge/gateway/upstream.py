@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._ended: Arrival | None = None
         self._parts: list[bytes] = []
         self._headers: Headers = []
+        self._fields: dict[bytes, bytes] = {}
         self._served = 0
         self._whole = False
         self._paused = False
@@ -76,6 +77,7 @@ class Connection(asyncio.Protocol):
         """
         self._sink = sink
         self._headers = []
+        self._fields = {}
         self._head_bytes = 0
         self._status = 0
         self._silent = True
@@ -182,16 +184,18 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header."""
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        self._headers.append((name, value))
+        self._fields[name] = value
 
     def on_headers_complete(self) -> None:
         """The head is whole: tell the sink, unless it is an informational one (RFC 9110, 15.2)."""
         status = self._parser.get_status_code()
         if status in _INFORMATIONAL:
             self._headers = []
+            self._fields = {}
             return
-        headers = self._headers
-        fields = dict(headers)
+        fields = self._fields
         if status in BODILESS:
             length: int | None = 0
         elif b"transfer-encoding" in fields or b"content-length" not in fields:
@@ -203,7 +207,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive()
         self._until_close = length is None and b"transfer-encoding" not in fields
         if self._sink is not None:
-            self._sink.answered(status, headers, fields, length)
+            self._sink.answered(status, self._headers, fields, length)
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body; a read may bring several."""
