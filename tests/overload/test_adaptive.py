@@ -5,6 +5,7 @@ from adaptive_driver import entered, filled, limiter, refuse, succeed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aibridge.overload.adaptive import AdaptiveLimiter
 from aibridge.overload.concurrency import Permit
 from aibridge.overload.outcome import Outcome, Rejection
 
@@ -106,6 +107,50 @@ def test_after_a_cut_growth_is_careful_again() -> None:
     for permit in [Permit(upstream, 0.0) for _ in range(upstream.in_flight)]:
         upstream.leave(permit, Outcome.IGNORED, 5.0)
     assert succeed(upstream, filled(upstream, 6.0)[-1], 6.0) == 33
+
+
+def emptied(upstream: AdaptiveLimiter, now: float) -> None:
+    while upstream.in_flight:
+        upstream.leave(Permit(upstream, 0.0), Outcome.IGNORED, now)
+
+
+def refused_for(upstream: AdaptiveLimiter, seconds: range) -> int:
+    """Have a full house refused once in each of these seconds."""
+    for second in seconds:
+        refuse(upstream, filled(upstream, second)[-1], second)
+        emptied(upstream, second)
+    return upstream.limit
+
+
+def grown(upstream: AdaptiveLimiter, seconds: range) -> list[int]:
+    """What the limit is after each of these seconds, in all of which it is used."""
+    limits = []
+    for second in seconds:
+        limits.append(succeed(upstream, filled(upstream, second)[-1], second))
+        emptied(upstream, second)
+    return limits
+
+
+def test_after_refusals_in_a_row_the_limit_doubles_until_it_is_what_the_first_of_them_left() -> None:
+    upstream = limiter(initial=200)
+    assert refused_for(upstream, range(28)) == 26
+    assert grown(upstream, range(40, 47)) == [53, 106, 189, 190, 192, 195, 199]
+
+
+def test_refusals_of_another_row_have_a_threshold_of_their_own() -> None:
+    upstream = limiter(initial=200)
+    refused_for(upstream, range(28))
+    assert grown(upstream, range(40, 42)) == [53, 106]
+    assert refused_for(upstream, range(42, 60)) == 26
+    assert grown(upstream, range(60, 64)) == [53, 99, 100, 102]
+
+
+def test_the_limit_comes_back_only_while_it_is_used() -> None:
+    upstream = limiter(initial=200)
+    refused_for(upstream, range(28))
+    assert grown(upstream, range(40, 41)) == [53]
+    for second in range(41, 60):
+        assert succeed(upstream, entered(upstream, second), second) == 53
 
 
 def test_the_limit_stays_between_minimum_and_maximum() -> None:

@@ -2,7 +2,7 @@
 
 from adaptive_driver import entered, filled, hear, limiter, refuse, succeed
 
-from aibridge.overload.adaptive import LONGEST_ROUND, ROUND, ROUNDS
+from aibridge.overload.adaptive import LONGEST_ROUND, ROUND, ROUNDS, AdaptiveLimiter
 from aibridge.overload.outcome import Outcome
 
 
@@ -50,6 +50,48 @@ def test_first_bytes_from_before_a_cut_are_forgotten_with_it() -> None:
         upstream.leave(permit, Outcome.IGNORED, 10.5)
     before = upstream.limit
     assert hear(upstream, 0.3, 20.0) == before + 1
+
+
+def refused_twice(upstream: AdaptiveLimiter) -> None:
+    """A row of two cuts, from 95 and then 85 in flight, of which none is left at the end."""
+    hear(upstream, 0.3, 0.0)
+    for second, more in ((10.0, 95), (11.0, 85)):
+        permits = [entered(upstream, second) for _ in range(more)]
+        refuse(upstream, permits.pop(), second)
+        for permit in permits:
+            upstream.leave(permit, Outcome.IGNORED, second)
+
+
+def test_the_first_bytes_of_calls_sent_before_the_limit_came_back_say_nothing() -> None:
+    upstream = limiter(initial=100)
+    refused_twice(upstream)
+    before = filled(upstream, 12.0)
+    assert succeed(upstream, before.pop(), 20.0) == 89
+    after = filled(upstream, 20.5)
+    for _ in range(ROUND):
+        upstream.answered(before[0], 8.5, 20.5)
+    for _ in range(ROUND):
+        upstream.answered(after[0], 0.3, 21.5)
+    assert upstream.limit == 90
+    for _ in range(ROUND):
+        upstream.answered(after[0], 8.5, 22.5)
+    assert upstream.limit == 87  # grown by 2 with the first of them, then cut
+
+
+def test_late_first_bytes_lower_what_the_limit_comes_back_to() -> None:
+    upstream = limiter(initial=100)
+    refused_twice(upstream)
+    permits = filled(upstream, 11.5)
+    for _ in range(ROUND - 1):
+        upstream.answered(permits[0], 5.0, 11.9)
+    upstream.answered(permits[0], 5.0, 12.0)
+    assert upstream.limit == 75  # of 79
+    for permit in permits:
+        upstream.leave(permit, Outcome.IGNORED, 12.0)
+    permits = filled(upstream, 13.0)
+    for _ in range(ROUND):
+        upstream.answered(permits[0], 0.3, 13.0)  # the spell is over
+    assert succeed(upstream, permits.pop(), 13.0) == 84  # and not 89
 
 
 def test_late_first_bytes_at_little_use_stop_growth_but_cut_nothing() -> None:

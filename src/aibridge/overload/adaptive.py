@@ -25,6 +25,9 @@ ROUNDS = 64
 USED = 0.8
 """The share of the limit that must have been in flight for it to grow: a limit nobody needs proves nothing."""
 
+SLOW_START = 2.0
+"""The factor of growth in each window below the threshold, where it is fast."""
+
 VAIN = 0.5
 """Giving way to this share of the limit without seeing earlier first bytes shows that the load is not the reason."""
 
@@ -37,7 +40,8 @@ class AdaptiveRule:
     bytes tells nothing; it stays between `minimum` and `maximum` calls. In each `window` seconds it grows at most once
     and is cut at most once. A refusal or a slow round of first bytes leaves `backoff` of it. While it is used and
     nothing speaks against it, it grows by `growth`, then by twice that, three times and so on, until it is cut: bold
-    after a long calm, careful at the edge. A round is slow if its median is above `tolerance` times the usual one plus
+    after a long calm, careful at the edge. Where refusals have cut it several times in a row, it first doubles, up to
+    what the first of these cuts left. A round is slow if its median is above `tolerance` times the usual one plus
     `slack` seconds.
     """
 
@@ -67,9 +71,11 @@ class AdaptiveRule:
 class AdaptiveLimiter(ConcurrencyLimiter):
     """A limit of concurrency that moves: additive increase, multiplicative decrease (AIMD), never by total latency.
 
-    Three habits are TCP's. A call that was sent before the last cut has no say: what it met was that cut's reason
-    (RFC 6582). A cut starts from what was in flight, not from a limit nobody reached (RFC 5681). And the limit grows
-    only while it is used (RFC 7661).
+    Four habits are TCP's. A call that was sent before the last cut has no say: what it met was that cut's reason
+    (RFC 6582). A cut starts from what was in flight, not from a limit nobody reached (RFC 5681). The limit grows only
+    while it is used (RFC 7661). And it comes back by a slow start, which doubles it below a threshold; of cuts by
+    refusals with no growth between, only the first sets that (RFC 5681, section 3.1): how deep a brown-out was says
+    nothing of what there is room for after it. A slow round of first bytes lowers both.
 
     `maximum` is the limit of now, and what refusals say; those in flight may be more for a while after a cut.
     """
@@ -81,9 +87,12 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         "_exact",
         "_first_bytes",
         "_gave_way_from",
+        "_grown",
+        "_heard_since",
         "_medians",
         "_round_at",
         "_steps",
+        "_threshold",
         "rule",
     )
 
@@ -91,12 +100,15 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         super().__init__(rule.initial, name)
         self.rule = rule
         self._exact = float(rule.initial)  # the limit before rounding down
-        self._steps = 0  # of growth since the last cut
+        self._steps = 0  # of careful growth since the last cut
+        self._threshold = 0.0  # of the slow start: what the first of the last cuts in a row left
+        self._grown = True  # since the last cut: the next one is the first of a row
         self._cut_at = -inf
         self._changed_at = -inf
         self._busiest = 0  # most in flight since the last change
         self._first_bytes: list[float] = []  # of this round
         self._round_at = -inf  # when it began
+        self._heard_since = -inf  # first bytes of calls sent before met another limit
         self._medians: deque[float] = deque(maxlen=ROUNDS)
         self._gave_way_from = 0.0  # the limit at which a spell of slow rounds began; 0.0 when there is none
 
@@ -118,7 +130,7 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         """
         if not self._sent_since_cut(permit):
             return
-        if len(self._first_bytes) < LONGEST_ROUND:
+        if permit.entered_at > self._heard_since and len(self._first_bytes) < LONGEST_ROUND:
             self._first_bytes.append(first_byte)
         if len(self._first_bytes) >= ROUND and now - self._round_at >= self.rule.window:
             self._close_round(now)
@@ -141,7 +153,7 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         super().leave(permit, outcome, now)
         if overloaded:
             if self._sent_since_cut(permit):
-                self._cut(self.in_flight * self.rule.backoff, now)
+                self._cut(self.in_flight * self.rule.backoff, self._threshold, now)
         elif first_byte is not None:
             self.answered(permit, first_byte, now)
         elif outcome is Outcome.SUCCESS and self._sent_since_cut(permit):
@@ -164,21 +176,35 @@ class AdaptiveLimiter(ConcurrencyLimiter):
         else:
             self._gave_way_from = self._gave_way_from or self._exact
             if self._in_use():
-                self._cut(self._exact * rule.backoff, now)
+                self._cut(self._exact * rule.backoff, self._threshold * rule.backoff, now)
 
     def _begin_round(self, now: float) -> None:
         self._first_bytes.clear()
         self._round_at = now
 
-    def _cut(self, limit: float, now: float) -> None:
+    def _hear_anew(self, now: float) -> None:
+        """Begin a round of calls that are sent from now on."""
+        self._heard_since = now
+        self._begin_round(now)
+
+    def _cut(self, limit: float, threshold: float, now: float) -> None:
+        """Cut the limit to this, and the threshold, unless the cut is the first of a row."""
         if now - self._cut_at >= self.rule.window:
             self._cut_at = now
             self._steps = 0
-            self._begin_round(now)
+            self._hear_anew(now)
             self._move(limit, now)
+            self._threshold = self._exact if self._grown else threshold
+            self._grown = False
 
     def _grow(self, now: float) -> None:
-        if self._in_use() and not self._gave_way_from and now - self._changed_at >= self.rule.window:
+        if not self._in_use() or self._gave_way_from or now - self._changed_at < self.rule.window:
+            return
+        self._grown = True
+        if self._exact < self._threshold:
+            self._hear_anew(now)
+            self._move(min(self._exact * SLOW_START, self._threshold), now)
+        else:
             self._steps += 1
             self._move(self._exact + self._steps * self.rule.growth, now)
 
