@@ -13,7 +13,8 @@ from aibridge.limits.redis_server import Unreachable
 class Link:
     """One connection over which one request is said at a time. Connects when it is used.
 
-    A request that got no answer closes the connection, so no later one is given its answer.
+    A request that got no answer closes the connection, so no later one is given its answer. So does one that was
+    answered with an error: the server may be a primary no more, and its address may lead to another by now.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,6 +34,7 @@ class Link:
                 raise Unreachable(f"no answer within {(redis_server.PATIENCE + redis_server.GRACE) * 1000:g} ms")
             return saying.result()
         except (ValkeyError, OSError) as error:
+            await self.close()
             raise Unreachable(str(error)) from error
         finally:
             saying.cancel()
