@@ -169,10 +169,10 @@ def test_a_primary_that_was_demoted_is_left_for_the_new_one(house: Nodes, scorec
     beyond = load.beyond()
     scorecard(
         33,
-        f"Redis moved to a replica and back: {beyond:.2f} bursts beyond (<= 1), shared again after "
+        f"Redis moved to a replica and back: {beyond:.2f} bursts beyond (<= 1 each time), shared again after "
         f"{' and '.join(f'{took:.2f}' for took in healed)} s (<= 2 s)",
     )
-    assert beyond <= 1.0
+    assert beyond <= len(healed)
     assert max(healed) <= 2.0
 
 
