@@ -134,8 +134,21 @@ def test_the_usual_first_byte_is_forgotten() -> None:
     upstream = limiter(initial=20, maximum=20)
     hear(upstream, 0.3, 0.0)
     for count in range(1, ROUNDS + 1):
-        hear(upstream, 0.65, 10.0 * count)
+        permit = entered(upstream, 10.0 * count)
+        for _ in range(ROUND):
+            upstream.answered(permit, 0.65, 10.0 * count)
+        upstream.leave(permit, Outcome.IGNORED, 10.0 * count)
     assert hear(upstream, 1.3, 2000.0) == 20
+
+
+def test_what_is_usual_where_callers_always_wait_does_not_become_the_usual() -> None:
+    upstream = limiter(initial=20, maximum=20)
+    hear(upstream, 0.3, 0.0)
+    for count in range(1, ROUNDS + 1):
+        assert hear(upstream, 0.65, 10.0 * count) == 20
+    assert hear(upstream, 0.75, 2000.0) == 19
+    assert hear(upstream, 0.2, 2010.0) == 20
+    assert hear(upstream, 0.55, 2020.0) == 19  # what is earlier is believed at once
 
 
 def test_rounds_are_at_least_a_window_long_and_keep_a_bounded_number_of_first_bytes() -> None:
