@@ -1,16 +1,34 @@
-"""Row 23: a hundred thousand tokens cost little memory, and more of them cost no more."""
+"""Row 23: a hundred thousand tokens or models cost little memory, and more of them cost no more."""
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
+from conftest import Told
+from engine_world import ADA, caller, driven
+from layer_cases import a_call
 
+from aibridge.domain.interception import Ending, Interception, Status
+from aibridge.domain.price import Price
 from aibridge.domain.rule import Rule, Subject, Unit
+from aibridge.domain.usage import Usage, UsageSource
+from aibridge.gateway.guards import Guards
 from aibridge.limits.counts import Ask, Held
+from aibridge.limits.engine import Limits, Size
 from aibridge.limits.memory import Memory
+from aibridge.overload.adaptive import AdaptiveRule
+from aibridge.overload.breaker import BreakerRule
 from aibridge.overload.outcome import Outcome
+from aibridge.telemetry import Telemetry
+from aibridge.telemetry_kinds import MOST_SERIES
+from aibridge.wire.dialect import View
+from aibridge.wire.request import LONGEST_MODEL
 
 TOKENS, MORE = 100_000, 5000
+MODELS = 100_000
+MOST_GROWN = 20_000_000
+"""Bytes."""
 RULES = [
     Rule(name="calls", unit=Unit.REQUESTS, amount=10, window=60.0, subject=Subject.TOKEN),
     Rule(name="spending", unit=Unit.TOTAL_TOKENS, amount=10_000, window=60.0, subject=Subject.TOKEN),
@@ -18,10 +36,41 @@ RULES = [
 ]
 
 
+PATTERNS = ("gpt-*", "claude-*", "*-mini", "o?")
+RULES_OF_MODELS = [
+    Rule(name=f"{unit} of {model}", unit=unit, amount=10**9, window=window, model=model, subject=Subject.TOKEN)
+    for model in PATTERNS
+    for unit, window in ((Unit.REQUESTS, 60.0), (Unit.COST, 60.0), (Unit.CONCURRENT, 0.0))
+]
+PRICES = [Price(model=model, input=1, output=2) for model in PATTERNS]
+USAGE = Usage(input_tokens=10, output_tokens=5)
+
+
+@dataclass(slots=True, frozen=True)
+class Growth:
+    """Bytes: what the first calls left behind, and with what so many more left besides."""
+
+    first: int
+    flooded: int
+
+    @classmethod
+    def of(cls, call: Callable[[int], None], first: int, more: int) -> "Growth":
+        """Make calls by their numbers."""
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for number in range(first):
+                call(number)
+            grown = tracemalloc.get_traced_memory()[0] - before
+            for number in range(first, first + more):
+                call(number)
+            return cls(grown, tracemalloc.get_traced_memory()[0] - before)
+        finally:
+            tracemalloc.stop()
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_hundred_thousand_tokens_cost_at_most_twenty_megabytes(
-    rule: Rule, scorecard: Callable[[int, str], None]
-) -> None:
+def test_a_hundred_thousand_tokens_cost_at_most_twenty_megabytes(rule: Rule, scorecard: Told) -> None:
     names = [f"tok-{number:06}" for number in range(TOKENS + MORE)]
     memory = Memory([rule])
 
@@ -31,19 +80,81 @@ def test_a_hundred_thousand_tokens_cost_at_most_twenty_megabytes(
         if isinstance(answer, Held):
             memory.settle(answer, (0.75 if rule.weighed else 1.0,), Outcome.SUCCESS, now)
 
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        for number in range(TOKENS):
-            call(number)
-        grown = tracemalloc.get_traced_memory()[0] - before
-        limiters = memory._counters[0].limiters
-        for number in range(TOKENS, TOKENS + MORE):
-            call(number)
-        flooded = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    scorecard(23, f"{TOKENS:,} tokens cost {grown / 1e6:.1f} MB under the rule {rule.name} (target: <= 20 MB)")
-    assert len(limiters) == TOKENS
-    assert grown <= 20_000_000
-    assert flooded <= grown + 100_000
+    grown = Growth.of(call, TOKENS, MORE)
+    scorecard(23, f"{TOKENS:,} tokens cost {grown.first / 1e6:.1f} MB under the rule {rule.name} (target: <= 20 MB)")
+    assert len(memory._counters[0].limiters) == TOKENS
+    assert grown.first <= MOST_GROWN
+    assert grown.flooded <= grown.first + 100_000
+
+
+class Gateway:
+    """All that tells models apart: breakers and learnt limits, rules and prices, metrics."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.limits = Limits(
+            RULES_OF_MODELS,
+            Memory(RULES_OF_MODELS, lambda: self.now),
+            PRICES,
+            clock=lambda: self.now,
+            wall_clock=lambda: self.now,
+        )
+        self.guards = Guards(
+            ["openai", "anthropic"],
+            PATTERNS,
+            rule=BreakerRule(failure_threshold=5),
+            adaptive=AdaptiveRule(),
+            tell=lambda _name, _seconds: None,
+            clock=lambda: self.now,
+        )
+        self.telemetry = Telemetry()
+        self._call = a_call()
+
+    def call(self, model: str) -> None:
+        self.now += 0.001
+        self._call.view = View(model=model)
+        admission = driven(self.limits.admit(caller(), Size(model=model, body_bytes=40, max_output_tokens=90)))
+        self.guards.of(self._call)
+        series = self.telemetry.began(interception(model))
+        self.telemetry.ended(series, ENDING, 1.0)
+        self.limits.close(admission, USAGE, Outcome.SUCCESS)
+
+
+ENDING = Ending(id="i", status=Status.COMPLETED, ended_at=2, usage=USAGE, usage_source=UsageSource.PROVIDER)
+
+
+def interception(model: str) -> Interception:
+    return Interception(
+        id="i",
+        actor_id=ADA.id,
+        token_id=ADA.token_id,
+        client="Codex",
+        provider="openai",
+        model=model,
+        route="/v1/responses",
+        streaming=True,
+        session_id=None,
+        user_agent="codex",
+        started_at=1,
+    )
+
+
+def test_a_hundred_thousand_models_cost_at_most_twenty_megabytes(scorecard: Told) -> None:
+    """Names as long as a call may have them, of which some match a pattern that was configured."""
+    gateway = Gateway()
+
+    def call(number: int) -> None:
+        kind = ("gpt-", "claude-", "other-")[number % 3]
+        gateway.call(f"{kind}{number:0{LONGEST_MODEL - len(kind)}}")
+
+    places = len(gateway.guards.places)
+    grown = Growth.of(call, MODELS, MORE)
+    shown = sum(b"_interceptions_total{" in line for line in gateway.telemetry.exposition().splitlines())
+    scorecard(
+        23,
+        f"{MODELS:,} models cost {grown.first / 1e6:.1f} MB (target: <= 20 MB), {shown} series and {places} breakers",
+    )
+    assert grown.first <= MOST_GROWN
+    assert grown.flooded <= grown.first + 100_000
+    assert len(gateway.guards.places) == places == 2 * 2 * (len(PATTERNS) + 1)
+    assert shown == MOST_SERIES + 1
