@@ -40,7 +40,7 @@ RATE = 5000
 EVERY = 0.001
 """Seconds between two arrivals of as many calls as the rate demands: timers of the loop are no finer."""
 SECONDS = 0.3
-MOST_ROUNDS = 20
+MOST_ROUNDS = 40
 P99 = 0.005
 CORES = 2
 
@@ -122,31 +122,33 @@ async def a_round(server: ValkeyServer, made: Sequence[Redis]) -> Round:
 
 
 def test_a_shared_decision_over_all_limits_takes_milliseconds(server: ValkeyServer, scorecard: Told) -> None:
-    """The best of some rounds, since other processes disturb the rest of them.
+    """As soon as one round has shown it: other processes disturb the rest.
 
-    Where they disturb all, what they took of the best is allowed besides: nobody in a line waits longer by more.
+    Where they disturb all of them, the calmest is judged, with what they took of it allowed besides: nobody in a line
+    waits longer by more. With two free cores, that is a few milliseconds.
     """
 
-    async def scenario() -> Round:
+    async def scenario() -> list[Round]:
         async with replicas(server, *RULES, number=REPLICAS) as made:
-            best = await a_round(server, made)
-            for _ in range(MOST_ROUNDS):
-                if best.p99 <= P99:
-                    break
-                best = min(best, await a_round(server, made), key=lambda one: one.p99)
+            rounds = [await a_round(server, made)]
+            while rounds[-1].p99 > P99 and len(rounds) < MOST_ROUNDS:
+                rounds.append(await a_round(server, made))
             assert all(counts.healthy for counts in made)
-            return best
+            return rounds
 
-    best = uvloop.run(scenario())
+    rounds = uvloop.run(scenario())
+    best = min(rounds, key=lambda one: one.p99)
+    calmest = min(rounds, key=lambda one: one.waited)
     requests, ran = best.requests / len(best.took), best.ran / len(best.took)
     scorecard(
         7,
-        f"shared decision over {len(RULES)} limits, {RATE}/s by {REPLICAS} replicas: "
-        f"p50 {best.share(0.5) * 1000:.1f} ms, p99 {best.p99 * 1000:.1f} ms (<= 5, and the {best.waited * 1000:.0f} "
-        f"for which others ran); {ran * 1e6:.0f} us of CPU (<= {CORES / RATE * 1e6:.0f}) and {requests:.2f} requests "
-        "for each, with corrections (<= 1)",
+        f"shared decision over {len(RULES)} limits, {RATE}/s by {REPLICAS} replicas, the best of {len(rounds)} rounds: "
+        f"p50 {best.share(0.5) * 1000:.1f} ms, p99 {best.p99 * 1000:.1f} ms (<= 5); {ran * 1e6:.0f} us of CPU "
+        f"(<= {CORES / RATE * 1e6:.0f}) and {requests:.2f} requests for each, with corrections (<= 1); p99 of the "
+        f"calmest {calmest.p99 * 1000:.1f} ms, {calmest.waited * 1000:.0f} ms of which others ran",
     )
-    assert best.p99 <= P99 + best.waited
+    assert best.p99 <= P99 or calmest.p99 <= P99 + calmest.waited
+    assert min(one.share(0.5) for one in rounds) <= P99, "half of them hold it beside any other process"
     assert ran <= CORES / RATE
     assert requests <= 1.0
 
