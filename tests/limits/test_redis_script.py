@@ -3,6 +3,7 @@
 The models here live on microseconds, as the script does, so that no rounding is in the way.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -198,6 +199,18 @@ def test_what_was_spent_meanwhile_counts_from_when_it_was(clocked: Clocked) -> N
     clocked.ask(START, said(charges=charges))
     # Of tokens: 10 two seconds ago are refilled, then 10, of which 8 are back when 10 more are spent, then 1.
     assert clocked.ask(START, said(reads=[words.read(0, ""), words.read(1, "")])).used == [2.0, pytest.approx(11.0)]
+
+
+def test_what_was_spent_meanwhile_is_added_to_what_there_was_then(clocked: Clocked) -> None:
+    rule = Rule(name="pace", unit=Unit.REQUESTS, amount=100, window=1.0, burst=20)
+    words = words_of(rule)
+    for _ in range(20):
+        clocked.take(START, words, Ask(0, ""))
+    time.sleep(0.25)  # by then the burst is there again, for those who ask
+    spent = [(240_000.0, word) for word in words.asks((Ask(0, ""),), "") for _ in range(20)]
+    clocked.ask(START + 250_000, said(charges=spent))
+    used = clocked.ask(START + 250_000, said(reads=[words.read(0, "")])).used
+    assert used == [pytest.approx(15.0)]
 
 
 def test_a_clock_that_steps_back_does_not_refuse_for_longer_than_the_limit_lasts(clocked: Clocked) -> None:

@@ -58,6 +58,11 @@ class Node:
         """Be a primary."""
         assert await self.says("REPLICAOF", "NO", "ONE") == "+OK\r\n"
 
+    async def hand_over(self, replica: "Node") -> None:
+        """Be the replica of this one, which is the primary from now on and has heard of everything."""
+        assert await self.says("FAILOVER", "TO", _HOST, str(replica.port)) == "+OK\r\n"
+        await replica.until_it_says("role:master", "INFO", "replication")
+
     async def until_it_says(self, what: str, *words: str) -> None:
         """Wait until this is in its answer to a command."""
         deadline = time.monotonic() + _PATIENCE

@@ -129,9 +129,10 @@ local function period(key)
   return math.min(tonumber(since), now), tonumber(spent)
 end
 
+-- It lives a lease longer than it matters to those who ask: a replica that could not may say late what it took since.
 local function spend(key, since, spent, rate)
   local value = string.format('%.17g %.17g', since, spent)
-  call('SET', key, value, 'PX', life(since + spent / rate - now))
+  call('SET', key, value, 'PX', life(since + spent / rate - now + lease))
 end
 
 function gcra.look(ask)
