@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from gateway_world import World, gateway, run, until
+from in_task import waited_for
 from layer_cases import Transport
 from scripted_upstream import Incoming, Script, answering
 from vendor_samples import CHAT, LAST_CHUNK, STREAM_HEAD, chunk, framed, streamed
@@ -45,7 +46,7 @@ class Stepper:
                 if cut is not None:
                     cut()
                 try:
-                    yield yielded
+                    yield from waited_for(yielded)
                 except BaseException as error:  # noqa: BLE001 (whatever it is, it is the call's)
                     resume = partial(work.throw, error)
                 else:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from in_task import in_task
 from layer_cases import BODY, Inside, a_call, a_reply, finished, request_body
 
 from aibridge.domain.errors import BadRequest, BodyTooLarge, NotSupported, RequestTimeout
@@ -96,7 +97,7 @@ def test_the_layer_waits_for_the_body_and_asks_for_it_first() -> None:
     async def test() -> None:
         late = RequestBody(100, lambda: asked.append(True))
         call = a_call(body=late)
-        work = asyncio.ensure_future(body()(Inside())(call, a_reply()[0]))
+        work = asyncio.ensure_future(in_task(body()(Inside())(call, a_reply()[0])))
         await asyncio.sleep(0)
         assert asked == [True]
         late.feed(BODY)
@@ -119,7 +120,7 @@ def test_a_body_that_is_here_is_not_asked_for() -> None:
 def test_who_waits_for_a_body_is_told_why_it_does_not_come() -> None:
     async def test() -> None:
         late = RequestBody(100)
-        work = asyncio.ensure_future(content()(Inside())(a_call(body=late), a_reply()[0]))
+        work = asyncio.ensure_future(in_task(content()(Inside())(a_call(body=late), a_reply()[0])))
         await asyncio.sleep(0)
         late.feed(b"{")
         late.fail(RequestTimeout("too late"))

@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 from gateway_world import run, until
+from in_task import in_task
 from scripted_upstream import Incoming, Script, Upstream, answering, answering_then, silence
 from vendor_samples import framed
 
@@ -59,7 +60,7 @@ async def pooled(script: Script | None = None, *, maximum: int = 3) -> AsyncIter
 async def exchanged(pool: Pool, connection: Connection) -> Sink:
     sink = Sink()
     try:
-        await connection.exchange(REQUEST, sink, monotonic() + 5)
+        await in_task(connection.exchange(REQUEST, sink, monotonic() + 5))
     finally:
         pool.give_back(connection)
     return sink
@@ -239,7 +240,7 @@ def test_an_answer_that_comes_before_the_request_was_read_gives_no_connection_to
             large = b"POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n" + bytes(16_000_000)
             ended = connection.exchange(large, sink, monotonic() + 5)
             accepted.sendall(framed(b"too large", status=b"413 Too Large"))
-            await ended
+            await in_task(ended)
             pool.give_back(connection)
             assert sink.status == 413
             assert pool.take() is None

@@ -104,24 +104,38 @@ def test_what_will_not_come_is_raised_where_it_is_awaited() -> None:
     run(test())
 
 
-def test_a_task_waits_for_an_arrival_as_for_anything() -> None:
+def test_a_task_is_woken_a_turn_after_an_arrival() -> None:
     async def test() -> None:
-        good, bad, cut = Arrival(), Arrival(), Arrival()
-
-        async def wait(arrival: Arrival) -> None:
-            await arrival
-
-        waiting = [asyncio.create_task(wait(arrival)) for arrival in (good, bad, cut)]
+        here, good, cut = Arrival(), Arrival(), Arrival()
+        here.come()
+        waiting = [asyncio.create_task(arrival.woken()) for arrival in (here, good, cut)]
         await asyncio.sleep(0)
-        good.come()
-        bad.come(SurpriseError())
+        assert [task.done() for task in waiting] == [True, False, False]
+        good.come(SurpriseError())  # which is raised where the arrival itself is awaited
         waiting[2].cancel()
         cut.come()
-        assert not any(task.done() for task in waiting)
+        assert not waiting[1].done()
         await asyncio.wait(waiting)
-        assert waiting[0].exception() is None
-        assert isinstance(waiting[1].exception(), SurpriseError)
+        assert waiting[1].exception() is None
         assert waiting[2].cancelled()
+
+    run(test())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_work_in_a_task_learns_what_came_of_an_arrival(*, fails: bool) -> None:
+    async def test() -> None:
+        arrival = Arrival()
+
+        async def work() -> None:
+            await asyncio.sleep(0)
+            await arrival
+
+        noted = started(work())
+        await asyncio.sleep(0.001)
+        arrival.come(SurpriseError() if fails else None)
+        await until(lambda: bool(noted.endings))
+        assert [type(reason) for reason in noted.endings] == [SurpriseError if fails else type(None)]
 
     run(test())
 

@@ -1,16 +1,15 @@
 """What a call waits for, and goes on with at once when it is here: the end of an answer, the rest of a body."""
 
-from asyncio import Future, current_task, get_running_loop
+from asyncio import Future, get_running_loop
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
 
 
 class Arrival:
     """Comes once, or fails to; one coroutine waits for it.
 
-    In a task that is as ever: it goes on in the next turn of the loop. Without one, the arrival itself is what the
-    coroutine yields, and whoever drives it (`run`) is told through `then`, inside `come`.
+    It is itself what the coroutine yields: whoever drives that (`run`) is told through `then`, inside `come`. A task,
+    which understands futures only, waits by `woken`.
     """
 
     __slots__ = ("_error", "_here", "then")
@@ -31,17 +30,19 @@ class Arrival:
         if then is not None:
             then()
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator["Arrival", None, None]:
         """Wait until it comes, and raise what kept it from that."""
         if not self._here:
-            if current_task() is None:
-                yield self
-            else:
-                woken: Future[None] = get_running_loop().create_future()
-                self.then = partial(_wake, woken)
-                yield from woken
+            yield self
         if self._error is not None:
             raise self._error
+
+    async def woken(self) -> None:
+        """Wait in a task until it has come, or failed to, which is not told."""
+        if not self._here:
+            woken: Future[None] = get_running_loop().create_future()
+            self.then = partial(_wake, woken)
+            await woken
 
 
 def _wake(waiting: Future[None]) -> None:

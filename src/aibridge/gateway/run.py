@@ -74,7 +74,10 @@ class Run:
         following, waits_for = waits_for, None
         while waits_for is not _OVER:
             try:
-                await _Yielded(waits_for)
+                if isinstance(waits_for, Arrival):
+                    await waits_for.woken()
+                else:
+                    await _Yielded(waits_for)
             except BaseException as error:  # noqa: BLE001 (whatever it is, it is meant for the work)
                 waits_for = self._advance(error)
             else:
