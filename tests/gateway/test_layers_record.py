@@ -29,7 +29,7 @@ class Recorded:
         self.journal = Journal()
         self.telemetry = Telemetry()
         self.call = call or a_call(AGENT, SESSION, actor=MIA)
-        layer = record(self.journal, self.telemetry, clock=lambda: 102.5, wall_clock=lambda: 1_767_225_602.5)
+        layer = record(self.journal, self.telemetry, clock=lambda: 102.5)
         work = body()(layer(handle))(self.call, a_reply()[0])
         if raises is None:
             finished(work)
@@ -62,7 +62,7 @@ def test_the_beginning_is_written_before_anything_is_asked_and_the_end_after() -
     seen: list[object] = []
     journal = Journal()
     inside = Inside(seeing=lambda: seen.append(list(journal.events)))
-    layer = record(journal, Telemetry(), clock=lambda: 0.0, wall_clock=lambda: 0.0)
+    layer = record(journal, Telemetry(), clock=lambda: 0.0)
     call = a_call(actor=MIA)
     finished(body()(layer(inside))(call, a_reply()[0]))
     (at_that_time,) = seen
@@ -212,7 +212,7 @@ def test_what_cannot_be_recorded_is_not_served() -> None:
     journal = Journal()
     journal.healthy = False
     inside = Inside()
-    layer = record(journal, Telemetry(), clock=lambda: 0.0, wall_clock=lambda: 0.0)(inside)
+    layer = record(journal, Telemetry(), clock=lambda: 0.0)(inside)
     with pytest.raises(LedgerUnavailable) as caught:
         finished(body()(layer)(a_call(actor=MIA), a_reply()[0]))
     assert caught.value.retry_after is not None

@@ -93,13 +93,14 @@ class Familiar:
     def content_of(self, data: bytes) -> bytes | None:
         """The body of a request that is whole in `data` and has this head; None for anything else."""
         before, after = self._before, self._after
-        if not data.startswith(before):
-            return None
         start = len(before)
-        end = data.find(b"\r", start, start + _LONGEST_LENGTH + 1)
-        if not data.startswith(after, end):
+        if data[:start] != before:
             return None
-        length, begin = data[start:end], end + len(after)
+        end = data.find(b"\r", start, start + _LONGEST_LENGTH + 1)
+        begin = end + len(after)
+        if data[end:begin] != after:
+            return None
+        length = data[start:end]
         return data[begin:] if length.isdigit() and int(length) == len(data) - begin else None
 
 

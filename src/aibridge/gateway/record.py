@@ -52,7 +52,7 @@ class Journal(Protocol):
         """Call `then` when all that was said so far is written."""
 
 
-def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: Clock) -> Layer:
+def record(journal: Journal, telemetry: Telemetry, *, clock: Clock) -> Layer:
     """Open an entry, and close it in `finally`: no call that reached a provider goes unrecorded.
 
     The edge sends the last byte of the reply when the end is written (`call.written`). What cannot be recorded is not
@@ -87,15 +87,15 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 raise
             finally:
                 status, error, http_status = outcome
-                seconds = clock() - call.started
+                ended, first_byte_at = clock(), reply.first_byte_at
                 reading = _read(call, reply, status)
                 ending = Ending(
                     id=interception.id,
                     status=status,
                     http_status=reply.status if reply.started else http_status,
                     error=error,
-                    first_byte_at=_instant(call, reply.first_byte_at),
-                    ended_at=int(wall_clock() * 1e6),
+                    first_byte_at=None if first_byte_at is None else _instant(call, first_byte_at),
+                    ended_at=_instant(call, ended),
                     response_id=reading.response_id,
                     usage=reading.usage,
                     usage_source=reading.source,
@@ -103,7 +103,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock, wall_clock: 
                 call.usage = ending.usage
                 journal.end(ending)
                 call.written = journal.written
-                telemetry.ended(series, ending, seconds)
+                telemetry.ended(series, ending, ended - call.started)
 
         return recorded
 
@@ -170,6 +170,6 @@ def _first_of(head: Head, actor: Actor) -> Interception:
     )
 
 
-def _instant(call: Call, monotonic: float | None) -> int | None:
-    """An instant of the monotonic clock within a call, as UTC microseconds."""
-    return None if monotonic is None else call.started_at + int((monotonic - call.started) * 1e6)
+def _instant(call: Call, monotonic: float) -> int:
+    """An instant of the monotonic clock within a call, as UTC microseconds: a wall clock that is set moves none."""
+    return call.started_at + int((monotonic - call.started) * 1e6)

@@ -191,7 +191,7 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
         admit=admit(limits),
         body=body(),
         content=content(),
-        record=record(turn, telemetry, clock=monotonic, wall_clock=time),
+        record=record(turn, telemetry, clock=monotonic),
         retry=retry(retries, most=settings.max_retries, clock=monotonic, luck=random) if retries is not None else None,
         guard=guard(plane.guards, monotonic) if plane.guards is not None else None,
         relay=relay(total=settings.total_timeout, send_actor_headers=settings.send_actor_headers),
