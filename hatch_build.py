@@ -39,7 +39,6 @@ COMPILED = (
     "gateway/watchdog.py",
     "ledger/journal.py",
     "ledger/turn.py",
-    "limits/admission.py",
     "limits/counters.py",
     "limits/engine.py",
     "limits/estimate.py",

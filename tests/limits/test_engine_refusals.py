@@ -206,50 +206,6 @@ def test_what_may_not_concern_the_call_is_no_full_house(house: Rule) -> None:
     assert world.check() is None
 
 
-def test_a_caller_whose_own_room_is_full_is_told_at_the_door_what_the_decision_would_say() -> None:
-    world = World([rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER), rule("calls", amount=9)])
-    ada, bob = caller(ADA), caller(BOB)
-    admission = world.admit(ada)
-    world.close(world.admit(bob))
-    at_the_door = world.check(ada)
-    decided = world.refusal(caller(ADA))
-    assert at_the_door is not None
-    assert (type(at_the_door), at_the_door.detail, at_the_door.rejection, at_the_door.policies) == (
-        (type(decided), decided.detail, decided.rejection, decided.policies)
-    )
-    assert world.check(bob) is None
-    assert world.limits.decisions["mine", "user", "refused"] == 2
-    world.close(admission)
-    assert world.check(ada) is None
-
-
-@pytest.mark.parametrize(
-    "mine",
-    [
-        rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER, mode=Mode.SHADOW),
-        rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER, model="gpt-*"),
-        rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER, queue_size=1, queue_timeout=1.0),
-    ],
-    ids=["shadow", "model", "queue"],
-)
-def test_a_room_that_may_be_no_obstacle_is_not_known_to_be_full(mine: Rule) -> None:
-    world = World([mine])
-    ada = caller(ADA)
-    world.admit(ada, Size(model="gpt-5", body_bytes=1))
-    assert world.check(ada) is None
-
-
-def test_a_room_of_rules_that_are_no_more_is_not_known_to_be_full() -> None:
-    world = World([rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER)])
-    ada = caller(ADA)
-    world.admit(ada)
-    assert world.check(ada) is not None
-    world.limits.replace([rule("mine", Unit.CONCURRENT, 2, subject=Subject.USER)])
-    assert world.check(ada) is None
-    world.limits.replace([rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER, provider="other")])
-    assert world.check(ada) is None
-
-
 def test_decisions_are_counted_by_rule_kind_of_subject_and_outcome() -> None:
     world = World([rule("first", amount=9), rule("second", subject=Subject.USER)])
     for _ in range(3):

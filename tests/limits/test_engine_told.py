@@ -220,13 +220,12 @@ def test_who_is_refused_at_the_door_would_be_refused_anyway(
 ) -> None:
     world = World(rules)
     admissions = list[Admission]()
-    callers = {actor: caller(actor) for actor in (ADA, BOB)}
     for actor, step, pause, size, used in steps:
         world.now += pause
         if step != "admit":
             if admissions:
                 world.close(admissions.pop(), Usage(output_tokens=used), counted=step == "close")
-        elif world.check(callers[actor]) is not None:
+        elif world.check(caller(actor)) is not None:
             asks = tuple(
                 Ask(place, key, 0.0 if limit.weighed else 1.0)
                 for place, limit in enumerate(rules)
@@ -235,4 +234,4 @@ def test_who_is_refused_at_the_door_would_be_refused_anyway(
             assert isinstance(world.counts.try_take(asks, world.now), Refusal)
         else:
             with suppress(Refused):
-                admissions.append(world.admit(callers[actor], size))
+                admissions.append(world.admit(caller(actor), size))

@@ -15,7 +15,7 @@ from aibridge.limits.admission import Admission
 from aibridge.limits.counts import Ask, Counts, Held, Refusal
 from aibridge.limits.estimate import Size, Tariff
 from aibridge.limits.explain import at_capacity, how_full, refused
-from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, policies_of, renewed
+from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.numbers import numbered
 from aibridge.limits.scope import Caller, name_of, place_of
@@ -92,7 +92,7 @@ class Limits:
     def check(self, caller: Caller, now: float) -> Refused | None:
         """What is known, beyond `check_capacity`, without asking. Takes nothing.
 
-        That there is no room for calls to this provider, or for more of this caller, or that it was told to come later.
+        That there is no room for calls to this provider, or that this caller was told to come later.
         """
         if self._wings:
             full = self._full([line for line in self._wings if line.provider(caller.provider)])
@@ -103,9 +103,6 @@ class Limits:
             if told is not None and now < told.until:
                 self._lines[told.rule].refused += 1
                 return told.again(now)
-        terms = caller.terms
-        if terms is not None and terms.rooms and terms.in_force is self._lines:
-            return self._no_room(terms, caller)
         return None
 
     async def admit(self, caller: Caller, size: Size | None = None) -> Admission:
@@ -230,15 +227,6 @@ class Limits:
                 return self._known_full(line, refusal)
         return None
 
-    def _no_room(self, terms: Terms, caller: Caller) -> Refused | None:
-        for line, key in terms.rooms:
-            refusal = self._counts.full(line.index, key)
-            if refusal is not None:
-                line.refused += 1
-                detail = how_full(line.rule, name_of(line.rule, caller), refusal)
-                return at_capacity(line.rule, detail, refusal, policies_of(line, terms.lines))
-        return None
-
     def _known_full(self, line: Line, refusal: Refusal) -> AtCapacity:
         """The error for a rule that is full whoever calls: the one of before, as long as it is in the same words."""
         detail = how_full(line.rule, "", refusal)
@@ -252,7 +240,8 @@ class Limits:
         """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before."""
         _count_wait(lines, asks, refusal.waited)
         line = lines[refusal.rule]
-        policies = policies_of(line, [lines[ask.rule] for ask in asks])
+        enforced = [other for other in (lines[ask.rule] for ask in asks) if other.enforced]
+        policies = (line.policy, *(other.policy for other in enforced if other is not line))
         error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
         if lines is self._lines:
             self._remember(error, refusal, asks, caller)

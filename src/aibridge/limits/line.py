@@ -8,7 +8,6 @@ from aibridge.limits.estimate import Measure, Tariff
 from aibridge.limits.explain import policy_of
 from aibridge.limits.matching import matching
 from aibridge.limits.scope import key_of
-from aibridge.overload.retry import Policy
 
 WAIT_BOUNDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds, in seconds, of what waits are counted by."""
@@ -21,7 +20,7 @@ class Line:
     """
 
     __slots__ = (
-        *("index", "rule", "key", "provider", "model", "policy", "measure", "enforced", "queues", "house", "room"),
+        *("index", "rule", "key", "provider", "model", "policy", "measure", "enforced", "queues"),
         *("admitted", "refused", "shadow_refused", "queued", "ended", "waiting", "waits", "waited"),
     )
 
@@ -44,12 +43,6 @@ class Line:
         self.measure: Measure | None = tariff.measure(rule.unit) if rule.weighed else None
         self.enforced = rule.mode is Mode.ENFORCE
         self.queues = rule.queues
-        everyone = rule.subject is Subject.EVERYONE and rule.organization is None
-        fills = self.enforced and rule.held and rule.model == "*"
-        self.house = fills and everyone
-        """Whether it may be full for whoever calls, whatever model."""
-        self.room = fills and not everyone
-        """Whether it may be full for a caller, whatever model."""
 
     @property
     def in_progress(self) -> int:
@@ -71,11 +64,6 @@ class Line:
         return min(cost, rule.burst or rule.amount) * rule.window / rule.amount
 
 
-def policies_of(refused: Line, lines: Iterable[Line]) -> tuple[Policy, ...]:
-    """What a caller is told of the rules it falls under, first of the one that refused it."""
-    return (refused.policy, *[line.policy for line in lines if line.enforced and line is not refused])
-
-
 def renewed(before: Mapping[int, Line], rules: Mapping[int, Rule], tariff: Tariff) -> dict[int, Line]:
     """A line for each of these rules, by their numbers: the one that was there before, if there was one."""
     lines = {}
@@ -91,8 +79,9 @@ def house_and_wings(lines: Iterable[Line]) -> tuple[tuple[Line, ...], tuple[Line
 
     The first are looked at before the caller is known.
     """
-    house = [line for line in lines if line.house]
+    held = [line for line in lines if line.enforced and line.rule.held and line.rule.subject is Subject.EVERYONE]
+    held = [line for line in held if line.rule.model == "*" and line.rule.organization is None]
     return (
-        tuple(line for line in house if line.rule.provider == "*"),
-        tuple(line for line in house if line.rule.provider != "*"),
+        tuple(line for line in held if line.rule.provider == "*"),
+        tuple(line for line in held if line.rule.provider != "*"),
     )

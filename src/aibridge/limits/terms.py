@@ -16,11 +16,10 @@ class Terms:
     """What calls of one caller to one model ask, by the rules `in_force`; without a model, what needs no body.
 
     `lines` and `asks` go together; `weighed` are the places in them of those that ask for as much as a call weighs,
-    and their measures. `queues` tells whether a call may wait. `rooms` are those rules, and their keys, that are known
-    to refuse a call as soon as they are full, whatever model it is for; but not those over everyone.
+    and their measures. `queues` tells whether a call may wait.
     """
 
-    __slots__ = ("asks", "in_force", "lines", "memo", "model", "queues", "rooms", "weighed")
+    __slots__ = ("asks", "in_force", "lines", "memo", "model", "queues", "weighed")
 
     def __init__(  # noqa: PLR0913 (all of them)
         self,
@@ -31,7 +30,6 @@ class Terms:
         asks: tuple[Ask, ...],
         weighed: tuple[tuple[int, Measure], ...],
         queues: bool,
-        rooms: tuple[tuple[Line, str], ...],
     ) -> None:
         self.in_force = in_force
         self.model = model
@@ -39,7 +37,6 @@ class Terms:
         self.asks = asks
         self.weighed = weighed
         self.queues = queues
-        self.rooms = rooms
         self.memo = Memo()
 
     def asked(self, size: Size) -> tuple[Ask, ...]:
@@ -69,7 +66,6 @@ def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force:
         asks=tuple(asks),
         weighed=weighed_of(concerned),
         queues=queues,
-        rooms=tuple([(line, ask.key) for line, ask in zip(concerned, asks, strict=True) if line.room]),
     )
 
 
