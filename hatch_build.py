@@ -39,6 +39,7 @@ COMPILED = (
     "gateway/watchdog.py",
     "ledger/journal.py",
     "ledger/turn.py",
+    "limits/admission.py",
     "limits/counters.py",
     "limits/engine.py",
     "limits/estimate.py",

@@ -189,7 +189,7 @@ class World:
             "calls": len(self.plane.gateway.calls),
             "busy connections": self.busy,
             "open entries": [begun.id for begun in self.journal.begun if begun.id not in ended],
-            "tasks": [task for task in asyncio.all_tasks() if "Run._rest" in repr(task.get_coro())],
+            "tasks": [task for task in asyncio.all_tasks() if "_rest" in repr(task.get_coro())],
         }
         return {name: value for name, value in held.items() if value}
 

@@ -1,8 +1,11 @@
 """The pool and its connections, on loopback, with a sink that remembers."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
+import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -92,6 +95,38 @@ def test_no_more_connections_than_the_maximum() -> None:
             assert "All 2 connections" in refusal.detail
             assert refusal.retry_after is not None
             assert pool.open == 2
+
+    run(test())
+
+
+def hanging_up(listening: socket.socket, *, reset: bool) -> None:
+    """Accept, and close at once, as a load balancer does that has nobody behind it."""
+    with contextlib.suppress(OSError):
+        while True:
+            accepted, _ = listening.accept()
+            if reset:
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
+def test_a_provider_that_hangs_up_at_once_is_not_reached_and_nothing_is_kept_of_it(*, reset: bool) -> None:
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            threading.Thread(target=hanging_up, args=(listening,), kwargs={"reset": reset}, daemon=True).start()
+            pool = Pool(loopback(listening.getsockname()[1]), Deadlines(), maximum=10, whereabouts=anywhere)
+            for _ in range(20):
+                for outcome in await asyncio.gather(*[used(pool) for _ in range(10)], return_exceptions=True):
+                    assert isinstance(outcome, UpstreamUnreachable | UpstreamBroke)
+            await until(lambda: (pool.open, pool.idle) == (0, 0))
+            listening.shutdown(socket.SHUT_RDWR)
+
+    async def used(pool: Pool) -> None:
+        connection = await pool.connect()
+        try:
+            await in_task(connection.exchange(REQUEST, Sink(), monotonic() + 5))
+        finally:
+            pool.give_back(connection)
 
     run(test())
 

@@ -205,6 +205,45 @@ def test_a_cancellation_reaches_the_work_wherever_it_waits(turns: int) -> None:
     run(test())
 
 
+@pytest.mark.parametrize("turns", range(3))
+@pytest.mark.parametrize("first", [False, True], ids=["in its task", "at first"])
+def test_a_cancellation_reaches_what_the_work_waits_for(turns: int, *, first: bool) -> None:
+    async def test() -> None:
+        future = asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            if not first:
+                await asyncio.sleep(0)
+            await future
+
+        noted = started(work())
+        for _ in range(turns + (not first)):
+            await asyncio.sleep(0)
+        noted.cancel()
+        await until(lambda: bool(noted.endings))
+        assert future.cancelled() or (turns == 0 and not first)  # then it was not waited for yet
+
+    run(test())
+
+
+def test_a_cancellation_while_it_runs_reaches_a_future_that_it_waits_for_next() -> None:
+    async def test() -> None:
+        runs: list[Noted] = []
+        arrival, future = Arrival(), asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            await arrival
+            runs[0].cancel()
+            await future
+
+        runs.append(started(work()))
+        outside(arrival.come)
+        await until(lambda: bool(runs[0].endings))
+        assert future.cancelled()
+
+    run(test())
+
+
 def test_a_cancelled_wait_for_an_arrival_ends_at_once_and_is_not_woken_again() -> None:
     async def test() -> None:
         arrival, another = Arrival(), Arrival()

@@ -3,6 +3,7 @@
 from adaptive_driver import entered, filled, hear, limiter, refuse, succeed
 
 from aibridge.overload.adaptive import LONGEST_ROUND, ROUND, ROUNDS, AdaptiveLimiter
+from aibridge.overload.concurrency import Permit
 from aibridge.overload.outcome import Outcome
 
 
@@ -162,6 +163,23 @@ def test_rounds_are_at_least_a_window_long_and_keep_a_bounded_number_of_first_by
     assert upstream.limit == 21
     upstream.answered(permit, 0.3, 1.0)
     assert upstream.limit == 19
+
+
+def test_a_slow_start_hears_the_round_there_is_before_each_step() -> None:
+    upstream = limiter(initial=100)
+    hear(upstream, 0.1, 0.0)
+    for second in range(1, 20):  # refusals in a row
+        refuse(upstream, filled(upstream, second)[-1], second)
+        while upstream.in_flight:
+            upstream.leave(Permit(upstream, 0.0), Outcome.IGNORED, second)
+    cut = upstream.limit
+    doubled = succeed(upstream, filled(upstream, 30.0)[-1], 30.0)
+    assert doubled > 1.9 * cut
+    permits = filled(upstream, 30.1)
+    for _ in range(ROUND):
+        upstream.answered(permits[-1], 5.0, 30.5)
+    assert upstream.limit == doubled
+    assert succeed(upstream, permits[0], 31.2) < doubled
 
 
 def test_a_first_byte_told_at_the_end_counts_too() -> None:

@@ -7,10 +7,10 @@ _MOST_IN_A_MILLISECOND: Final = 1 << 12
 
 
 class InterceptionIds:
-    """Ids for the calls of one process, no two alike, in the order in which they are handed out within a millisecond.
+    """Ids for the calls of one process, no two alike; up to 4096 of a millisecond sort as they are handed out.
 
-    The twelve bits behind the time count, from 0 in each millisecond, and the other 62 are drawn anew for it (RFC 9562,
-    6.2, method 1): that is cheaper than to draw all 74 for each id, and processes are as unlikely to meet.
+    The twelve bits behind the time count, from 0 in each millisecond, and the other 62 are drawn anew for it, and for
+    each 4096 (RFC 9562, 6.2, method 1): cheaper than to draw all 74 for each id.
     """
 
     def __init__(self) -> None:

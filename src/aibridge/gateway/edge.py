@@ -37,7 +37,7 @@ _USELESS_TO_RETRY = frozenset(
 )
 """Not 401: clients that get their token from a helper ask it again then."""
 _SOME_ID = "ffffffff-ffff-7fff-8fff-ffffffffffff"
-"""Stands where an id will, and is as long; no id is this one, whose time has long passed."""
+"""Stands where an id will, and is as long; no id is this one, whose time is far away."""
 _BLANK = Blank()
 _ID = _BLANK.id.encode()
 _NOT_AGAIN = [("x-should-retry", "false")]

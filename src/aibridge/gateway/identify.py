@@ -84,7 +84,7 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
 def _recognised(head: Head, known: Snapshot, now: float) -> Recognised | None:
     """Look a head's tokens up, and keep in it what was found, or that nothing was."""
     unknown_to = head.unknown_to
-    if unknown_to is not None and unknown_to() is known:  # which time does not change
+    if unknown_to is not None and unknown_to() is known:  # time changes that only if it goes back
         return None
     presented = _presented(head.fields)
     for place, text in enumerate(presented.values()):

@@ -59,7 +59,7 @@ class Pool:
         """Open a connection.
 
         Raises:
-            UpstreamUnreachable: refused, unresolved, TLS failure, or not within the connect deadline.
+            UpstreamUnreachable: refused, unresolved, TLS failure, not within the connect deadline, or closed at once.
             UpstreamForbidden: the host is where the provider may not be.
             AtCapacity: there are `maximum` connections already.
         """
@@ -76,9 +76,12 @@ class Pool:
                 f"The provider did not accept a connection within {self.deadlines.connect:g} s."
             ) from error
         except (OSError, ssl.SSLError) as error:
-            raise UpstreamUnreachable("No connection to the provider.", _reason(error)) from error
+            # uvloop keeps the error, and its traceback leads to the whole call.
+            raise UpstreamUnreachable("No connection to the provider.", _reason(error)) from error.with_traceback(None)
         finally:
             self._connecting -= 1
+        if connection.closed:  # before anybody had it: nobody will be told once more
+            raise UpstreamUnreachable("The provider closed the connection as soon as it was open.")
         self._open.add(connection)
         return connection
 

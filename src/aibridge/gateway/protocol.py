@@ -34,10 +34,10 @@ class GatewayProtocol(GuardedProtocol):
         service = self.service
         if self.outgoing is not None:
             self.outgoing.gone = True
+        super().connection_lost(exc)
         if service is not None:
             service.forget()
             service.cancel()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Begin a call at once if its request is whole and repeats a head; let everything else be parsed."""

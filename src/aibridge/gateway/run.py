@@ -56,7 +56,7 @@ class Run:
     def _go_on(self, error: BaseException | None) -> None:
         """Run until it waits, with `error` raised where it waited."""
         waits_for = self._advance(error)
-        while self._cancelled and waits_for is not _OVER:
+        while self._cancelled and isinstance(waits_for, Arrival):
             self._cancelled = False
             waits_for = self._advance(CancelledError())
         if waits_for is _OVER:
@@ -64,10 +64,12 @@ class Run:
         if isinstance(waits_for, Arrival):
             self._arrival = waits_for
             waits_for.then = self._arrived
-        else:
-            rest = self._rest(waits_for)
-            rest.send(None)  # so that it has begun: else a cancellation of the task might come before that, and be lost
-            self._task = Task(rest, loop=self._loop)
+            return
+        rest = self._rest(waits_for)
+        rest.send(None)  # so that it has begun: else a cancellation of the task might come before that, and be lost
+        self._task = Task(rest, loop=self._loop)
+        if self._cancelled:
+            self._task.cancel()
 
     async def _rest(self, waits_for: Any) -> None:  # noqa: ANN401 (whatever a coroutine may yield)
         """What is left of it, for a task: first that it `waits_for` something."""
@@ -79,6 +81,8 @@ class Run:
                 else:
                     await _Yielded(waits_for)
             except BaseException as error:  # noqa: BLE001 (whatever it is, it is meant for the work)
+                if following is not None:  # as a task does with what it waits for
+                    following.cancel()
                 waits_for = self._advance(error)
             else:
                 waits_for = following if following is not None else self._advance(None)

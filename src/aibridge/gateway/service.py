@@ -102,7 +102,15 @@ class Service(Run):
         self._client.outgoing = None
 
     def ended(self, reason: BaseException | None) -> None:
-        """It has gone through the layers. How it ended is told to the client when it is written down."""
+        """It has gone through the layers. Its client is told; nothing is raised, since this may be anybody's turn."""
+        try:
+            self._end(reason)
+        except Exception:  # noqa: BLE001 (as above)
+            _log.exception("call %s could not be concluded", self.call.id)
+            self._client.transport.abort()
+
+    def _end(self, reason: BaseException | None) -> None:
+        """How it ended is told to the client when it is written down."""
         call = self.call
         if reason is not None:
             if not isinstance(reason, CancelledError):

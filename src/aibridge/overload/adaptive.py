@@ -136,8 +136,7 @@ class AdaptiveLimiter(ConcurrencyLimiter):
             return
         if permit.entered_at > self._heard_since and len(self._first_bytes) < LONGEST_ROUND:
             self._first_bytes.append(first_byte)
-        if len(self._first_bytes) >= ROUND and now - self._round_at >= self.rule.window:
-            self._close_round(now)
+        self._close_due_round(now)
         self._grow(now)
 
     def leave(
@@ -165,6 +164,10 @@ class AdaptiveLimiter(ConcurrencyLimiter):
 
     def _sent_since_cut(self, permit: Permit) -> bool:
         return permit.entered_at > self._cut_at
+
+    def _close_due_round(self, now: float) -> None:
+        if len(self._first_bytes) >= ROUND and now - self._round_at >= self.rule.window:
+            self._close_round(now)
 
     def _close_round(self, now: float) -> None:
         """Compare the first bytes of a round with the usual ones, and give way if they are slow."""
@@ -203,6 +206,8 @@ class AdaptiveLimiter(ConcurrencyLimiter):
             self._grown = False
 
     def _grow(self, now: float) -> None:
+        if self._exact < self._threshold:  # each step begins a round anew: first hear the one there is
+            self._close_due_round(now)
         if not self._in_use() or self._gave_way_from or now - self._changed_at < self.rule.window:
             return
         self._grown = True
