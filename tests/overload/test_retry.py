@@ -6,7 +6,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aibridge.overload.outcome import Rejection
-from aibridge.overload.retry import LONGEST, Policy, RetryHint, hint, limit_headers, rate_headers, retry_headers
+from aibridge.overload.retry import (
+    LONGEST,
+    Blank,
+    Form,
+    Policy,
+    RetryHint,
+    hint,
+    limit_headers,
+    rate_headers,
+    retry_headers,
+)
 
 lucks = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
 
@@ -103,3 +113,15 @@ def test_all_limits_of_a_call_are_listed_with_what_they_count() -> None:
 
 def test_a_wait_is_never_a_longer_integer_than_a_field_may_have() -> None:
     assert dict(limit_headers(Rejection("ban", 1, 1.0, 1e17)))["ratelimit"] == '"ban";r=0;t=999999999999999'
+
+
+def test_a_form_is_filled_wherever_it_has_a_place_and_each_time_anew() -> None:
+    blank = Blank()
+    form = Form(f"{blank.id}: {blank.seconds} s, {blank.milliseconds} ms, {blank.seconds} s{blank.reset}".encode())
+    assert form.filled((b"1", b"950", b"left", b"!", b"a")) == b"a: 1 s, 950 ms, 1 s!"
+    assert form.filled((b"2", b"1500", b"left", b"", b"b")) == b"b: 2 s, 1500 ms, 2 s"
+
+
+def test_a_form_without_places_is_its_text() -> None:
+    assert Form(b"100 % \x05").filled((b"1", b"2", b"3", b"4", b"5")) == b"100 % \x05"
+    assert Form(b"").filled((b"1", b"2", b"3", b"4", b"5")) == b""
