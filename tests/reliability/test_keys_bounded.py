@@ -39,8 +39,11 @@ RULES = [
 PATTERNS = ("gpt-*", "claude-*", "*-mini", "o?")
 RULES_OF_MODELS = [
     Rule(name=f"{unit} of {model}", unit=unit, amount=10**9, window=window, model=model, subject=Subject.TOKEN)
-    for model in PATTERNS
-    for unit, window in ((Unit.REQUESTS, 60.0), (Unit.COST, 60.0), (Unit.CONCURRENT, 0.0))
+    for model, unit, window in (
+        ("gpt-*", Unit.REQUESTS, 60.0),
+        ("claude-*", Unit.COST, 60.0),
+        ("other-*", Unit.CONCURRENT, 0.0),
+    )
 ]
 PRICES = [Price(model=model, input=1, output=2) for model in PATTERNS]
 USAGE = Usage(input_tokens=10, output_tokens=5)
