@@ -161,6 +161,18 @@ def test_a_payload_is_refused_however_it_is_cut(cut: int) -> None:
     run(test())
 
 
+def test_who_was_turned_away_is_not_answered_again_for_a_body_that_is_none() -> None:
+    async def test() -> None:
+        async with gateway() as world:
+            client = await world.client()
+            await client.send(SOUND_LINE + b"host: a\r\ntransfer-encoding: chunked\r\n\r\nno chunk\r\n")
+            raw = await client.rest()
+            assert raw.startswith(b"HTTP/1.1 401 ")
+            assert raw.count(b"HTTP/1.1 ") == 1
+
+    run(test())
+
+
 PIECES = [
     b"host: a\r\n",
     b"%T\r\n",

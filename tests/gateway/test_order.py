@@ -226,6 +226,7 @@ def test_record_stands_before_relay_so_that_nothing_unrecorded_is_asked() -> Non
     run(test())
 
 
+@pytest.mark.interpreted
 def test_the_last_byte_leaves_when_the_end_is_written_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     write, finish = MemoryJournal.write, Reply.finish

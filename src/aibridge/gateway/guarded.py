@@ -56,6 +56,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._handed_over = False
         self._not_upgraded = False
         self._stalled_since: float | None = None
+        self._closing = False
+        """Whether the last answer of this connection was given."""
 
     # For the subclass
 
@@ -258,6 +260,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: CallError) -> None:
         """Answer a request that is not served, and close: what follows it is not to be trusted."""
+        if self._closing:
+            return
         if self.outgoing is not None:  # it came behind, or within, a request that is being served: that one is answered
             self.last = True
             self.outgoing.keep_alive = False
@@ -269,7 +273,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Close, but let a client that is still sending read what it was told (RFC 9112, 9.6)."""
-        self.last = True
+        self.last = self._closing = True
         self.resting = False
         if self._whole or not self.transport.can_write_eof():
             self.transport.close()

@@ -98,7 +98,7 @@ class Familiar:
             return None
         end = data.find(b"\r", start, start + _LONGEST_LENGTH + 1)
         begin = end + len(after)
-        if data[end:begin] != after:
+        if end < 0 or data[end:begin] != after:
             return None
         length = data[start:end]
         return data[begin:] if length.isdigit() and int(length) == len(data) - begin else None
