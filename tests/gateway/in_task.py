@@ -1,41 +1,49 @@
 """For tests that await what a call awaits: in a task, which knows no arrivals."""
 
+import contextlib
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from aibridge.gateway.arrival import Arrival
 
-T = TypeVar("T")
+Cut = Callable[[], None] | Exception
 
 
-async def in_task(work: Awaitable[T]) -> T:
+async def in_task(work: Awaitable[None]) -> None:
     """Await it, with a future in the place of each arrival that it waits for."""
-    return await _driven(work)
+    await Stepper(work, {}).run()
 
 
-@types.coroutine
-def waited_for(yielded: Any) -> Generator[Any, Any, None]:
-    """Wait for what a coroutine yielded."""
-    if isinstance(yielded, Arrival):
-        yield from yielded.woken().__await__()
-    else:
-        yield yielded
+class Stepper:
+    """Runs what can be awaited, in a task, and does something, or raises it, at each of the given suspensions."""
 
+    def __init__(self, work: Awaitable[None], cuts: Mapping[int, Cut]) -> None:
+        self._work = work.__await__()
+        self._cuts = cuts
+        self.awaits = 0
 
-@types.coroutine
-def _driven(work: Awaitable[T]) -> Generator[Any, Any, T]:
-    steps = work.__await__()
-    resume: Callable[[], Any] = partial(steps.send, None)
-    while True:
-        try:
-            yielded = resume()
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        try:
-            yield from waited_for(yielded)
-        except BaseException as error:  # noqa: BLE001 (whatever it is, it is the work's)
-            resume = partial(steps.throw, error)
-        else:
-            resume = partial(steps.send, None)
+    @types.coroutine
+    def run(self) -> Generator[Any, Any, None]:
+        work = self._work
+        resume: Callable[[], Any] = partial(work.send, None)
+        with contextlib.suppress(StopIteration):
+            while True:
+                yielded = resume()
+                self.awaits += 1
+                cut = self._cuts.get(self.awaits)
+                if isinstance(cut, Exception):
+                    resume = partial(work.throw, cut)
+                    continue
+                if cut is not None:
+                    cut()
+                try:
+                    if isinstance(yielded, Arrival):
+                        yield from yielded.woken().__await__()
+                    else:
+                        yield yielded
+                except BaseException as error:  # noqa: BLE001 (whatever it is, it is the work's)
+                    resume = partial(work.throw, error)
+                else:
+                    resume = partial(work.send, None)

@@ -1,16 +1,13 @@
 """The same by hand: a call is cut, or fails, at its first await, at its second, and so on until it ends by itself."""
 
 import asyncio
-import contextlib
-import types
-from collections.abc import Callable, Coroutine, Generator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from time import monotonic
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from gateway_world import World, gateway, run, until
-from in_task import waited_for
+from in_task import Cut, Stepper
 from layer_cases import Transport
 from scripted_upstream import Incoming, Script, answering
 from vendor_samples import CHAT, LAST_CHUNK, STREAM_HEAD, chunk, framed, streamed
@@ -19,38 +16,7 @@ from aibridge.gateway.call import Call, Handler, RequestBody
 from aibridge.gateway.head import Head
 from aibridge.gateway.reply import Reply
 
-Cut = Callable[[], None] | Exception
 MOST_AWAITS = 30
-
-
-class Stepper:
-    """Runs a coroutine, and does something, or raises it, at each of the given suspensions."""
-
-    def __init__(self, work: Coroutine[Any, Any, None], cuts: Mapping[int, Cut]) -> None:
-        self._work = work
-        self._cuts = cuts
-        self.awaits = 0
-
-    @types.coroutine
-    def run(self) -> Generator[Any, Any, None]:
-        work = self._work
-        resume: Callable[[], Any] = partial(work.send, None)
-        with contextlib.suppress(StopIteration):
-            while True:
-                yielded = resume()
-                self.awaits += 1
-                cut = self._cuts.get(self.awaits)
-                if isinstance(cut, Exception):
-                    resume = partial(work.throw, cut)
-                    continue
-                if cut is not None:
-                    cut()
-                try:
-                    yield from waited_for(yielded)
-                except BaseException as error:  # noqa: BLE001 (whatever it is, it is the call's)
-                    resume = partial(work.throw, error)
-                else:
-                    resume = partial(work.send, None)
 
 
 def cancel() -> None:

@@ -1,9 +1,9 @@
 """Replicas over a real server, and what tests ask of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-from valkey_server import ValkeyServer
+from typing import Protocol
 
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.limits.counts import Ask, Counts, Held, Place, Refusal
@@ -17,9 +17,16 @@ QUEUED = Rule(name="queued", unit=Unit.CONCURRENT, amount=1, queue_timeout=2.0, 
 LEASES = "{aibridge}:concurrent:held:%s:"
 
 
+class Reachable(Protocol):
+    """A server, or what leads to one."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @asynccontextmanager
 async def replicas(
-    server: ValkeyServer, *rules: Rule, number: int = 1, lease: float = LEASE
+    server: Reachable, *rules: Rule, number: int = 1, lease: float = LEASE
 ) -> AsyncIterator[list[Redis]]:
     made = [await Redis.connect(server.url, rules, lease=lease) for _ in range(number)]
     try:
@@ -27,6 +34,14 @@ async def replicas(
     finally:
         for counts in made:
             await counts.close()
+
+
+@asynccontextmanager
+async def acquainted(server: Reachable, *rules: Rule, number: int = 2) -> AsyncIterator[list[Redis]]:
+    """Replicas, each of which has counted the others."""
+    async with replicas(server, *rules, number=number) as made:
+        await asyncio.sleep(0.6)
+        yield made
 
 
 async def held(counts: Counts, *asks: Ask, place: Place | None = None) -> Held:

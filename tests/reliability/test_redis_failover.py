@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from math import ceil
 
 import pytest
 import uvloop
 from conftest import Told
-from failover import Address, Nodes, address, nodes
+from failover import Nodes, address, nodes
+from redis_world import acquainted
 from valkey_server import until
 
 from aibridge.domain.rule import Rule, Unit
@@ -36,17 +36,6 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
     with nodes() as made:
         yield made
-
-
-@asynccontextmanager
-async def replicas(place: Address) -> AsyncIterator[list[Redis]]:
-    made = [await Redis.connect(place.url, RULES) for _ in range(2)]
-    try:
-        await asyncio.sleep(0.6)  # until each has counted the others
-        yield made
-    finally:
-        for counts in made:
-            await counts.close()
 
 
 class Load:
@@ -106,7 +95,7 @@ def test_a_sentinel_promotes_the_replica_of_a_killed_primary(house: Nodes, score
         primary = await house.server()
         replica = await house.replica(primary)
         sentinel = await house.sentinel(primary)
-        async with address(primary) as place, replicas(place) as made:
+        async with address(primary) as place, acquainted(place, *RULES) as made:
             load = Load(made)
             held = await all_held(made[0], 9) + await all_held(made[1], 8)
             await asyncio.sleep(1.5)
@@ -142,7 +131,7 @@ def test_a_primary_that_was_demoted_is_left_for_the_new_one(house: Nodes, scorec
     async def scenario() -> tuple[Load, list[float]]:
         first = await house.server()
         second = await house.replica(first)
-        async with address(first) as place, replicas(place) as made:
+        async with address(first) as place, acquainted(place, *RULES) as made:
             load = Load(made)
             held = await all_held(made[0], 9) + await all_held(made[1], 8)
             await asyncio.sleep(0.5)
@@ -183,7 +172,7 @@ def test_what_the_replica_never_heard_of_costs_one_burst(house: Nodes, scorecard
     async def scenario() -> tuple[int, float]:
         primary = await house.server()
         replica = await house.replica(primary)
-        async with address(primary) as place, replicas(place) as made:
+        async with address(primary) as place, acquainted(place, *RULES) as made:
             await replica.lead()
             held = await all_held(made[0], 9) + await all_held(made[1], 8)
             spent = [len(await all_held(counts, 800, SPEND)) for counts in made]

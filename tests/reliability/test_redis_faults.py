@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import uvloop
 from conftest import Told
+from redis_world import acquainted
 from test_replicas import go, started
 from valkey_server import ValkeyServer, running, until
 
@@ -41,17 +41,6 @@ def server(hurried: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServ
     return hurried
 
 
-@asynccontextmanager
-async def replicas(server: ValkeyServer, *rules: Rule, number: int = 2) -> AsyncIterator[list[Redis]]:
-    made = [await Redis.connect(server.url, rules) for _ in range(number)]
-    try:
-        await asyncio.sleep(0.6)  # until each has counted the others
-        yield made
-    finally:
-        for counts in made:
-            await counts.close()
-
-
 async def all_held(counts: Redis, ask: Ask, most: int) -> list[Held]:
     """Take until refused."""
     held = []
@@ -76,7 +65,7 @@ def test_what_a_killed_replica_held_comes_back(server: ValkeyServer, scorecard: 
     assert process.stdout.readline() == b"kept\n"
 
     async def scenario() -> float:
-        async with replicas(server, rule, number=1) as (counts,):
+        async with acquainted(server, rule, number=1) as (counts,):
             assert isinstance(await counts.take((Ask(0, ""),)), Refusal)
             process.kill()
             killed = time.monotonic()
@@ -116,7 +105,7 @@ class Load:
 
 def test_a_server_that_answers_nothing_costs_no_limit(hurried: ValkeyServer, scorecard: Told) -> None:
     async def scenario() -> tuple[list[Load], float, float]:
-        async with replicas(hurried, RATE) as made:
+        async with acquainted(hurried, RATE) as made:
             loads = [Load(counts) for counts in made]
             tasks = [asyncio.create_task(load.run()) for load in loads for _ in range(4)]
             began = time.monotonic()
@@ -185,7 +174,7 @@ def test_a_server_that_answers_nothing_is_waited_for_once(hurried: ValkeyServer,
     """The best of some silences: a busy machine adds to each what it will, and the product to all what it does."""
 
     async def scenario() -> list[Silence]:
-        async with replicas(hurried, HELD) as made:
+        async with acquainted(hurried, HELD) as made:
             silences: list[Silence] = []
             while not any(one.as_promised for one in silences) and len(silences) < MOST_SILENCES:
                 silences.append(await silence(hurried, made))
@@ -204,7 +193,7 @@ def test_a_server_that_answers_nothing_is_waited_for_once(hurried: ValkeyServer,
 
 def test_a_server_that_is_gone_is_stood_in_for_at_once(server: ValkeyServer) -> None:
     async def scenario() -> None:
-        async with replicas(server, HELD) as (here, there):
+        async with acquainted(server, HELD) as (here, there):
             held = await all_held(here, Ask(0, ""), 8) + await all_held(there, Ask(0, ""), 3)
             assert len(held) == 11
             server.stop()
@@ -226,7 +215,7 @@ def test_a_server_that_is_gone_is_stood_in_for_at_once(server: ValkeyServer) -> 
 def test_those_who_wait_when_the_server_goes_wait_for_the_share(server: ValkeyServer) -> None:
     async def scenario() -> None:
         rule = Rule(name="held", unit=Unit.CONCURRENT, amount=1, queue_timeout=5.0, queue_size=5)
-        async with replicas(server, rule, number=1) as (counts,):
+        async with acquainted(server, rule, number=1) as (counts,):
             first = await counts.take((Ask(0, ""),))
             assert isinstance(first, Held)
             waiting = [asyncio.create_task(counts.take((Ask(0, ""),), Place("ann"))) for _ in range(2)]
@@ -247,7 +236,7 @@ def test_those_who_wait_when_the_server_goes_wait_for_the_share(server: ValkeySe
 def test_what_was_spent_by_shares_counts_when_the_server_is_back(server: ValkeyServer) -> None:
     async def scenario() -> None:
         tokens = Rule(name="tokens", unit=Unit.TOTAL_TOKENS, amount=1000, window=3600.0)
-        async with replicas(server, tokens, number=1) as (counts,):
+        async with acquainted(server, tokens, number=1) as (counts,):
             shared = await counts.take((Ask(0, "", 100.0),))
             server.stop()
             alone = await counts.take((Ask(0, "", 200.0),))
@@ -265,7 +254,7 @@ def test_what_was_spent_by_shares_counts_when_the_server_is_back(server: ValkeyS
 
 def test_a_server_that_may_not_count_is_as_good_as_away(server: ValkeyServer) -> None:
     async def scenario() -> None:
-        async with replicas(server, HELD, number=1) as (counts,):
+        async with acquainted(server, HELD, number=1) as (counts,):
             server.say("REPLICAOF", "127.0.0.1", "1")  # as when another has become the primary
             assert len(await all_held(counts, Ask(0, ""), 30)) == 20
             assert not counts.healthy
@@ -291,7 +280,7 @@ def test_a_server_that_is_away_from_the_start_is_found_later(server: ValkeyServe
 
 def test_a_server_that_forgets_everything_is_told_again(server: ValkeyServer, scorecard: Told) -> None:
     async def scenario() -> tuple[float, int]:
-        async with replicas(server, HELD, RATE) as (here, there):
+        async with acquainted(server, HELD, RATE) as (here, there):
             held = await all_held(here, Ask(0, ""), 9) + await all_held(there, Ask(0, ""), 8)
             before = len(await all_held(here, Ask(1, ""), 200))
             server.say("FLUSHALL")

@@ -96,7 +96,8 @@ class RequestBody:
             self._reader.come()
 
 
-_IDS: Final = InterceptionIds()
+IDS: Final = InterceptionIds()
+"""Of all that this process gives a name to, calls or not."""
 NO_CREDENTIAL: Final[Headers] = []
 """Of all calls that bring none; it stays empty."""
 
@@ -147,7 +148,7 @@ def begun(
 ) -> Call:
     """A call that begins now, with a head that was here at `since` and the body that `RequestBody` describes."""
     started_at = int(time() * 1e6)
-    return Call(_IDS.next(started_at), head, RequestBody(maximum, before_reading, content), since, started_at)
+    return Call(IDS.next(started_at), head, RequestBody(maximum, before_reading, content), since, started_at)
 
 
 Clock = Callable[[], float]

@@ -1,7 +1,6 @@
 """Whose call is it? Looked up at the door, in memory."""
 
 from collections.abc import Callable, MutableMapping
-from functools import lru_cache
 from weakref import ref
 
 from aibridge.domain.errors import CallError, Forbidden, RateLimited, Unauthenticated
@@ -10,7 +9,6 @@ from aibridge.domain.token import PREFIX
 from aibridge.gateway.call import Call, Check, Clock
 from aibridge.gateway.head import Head, Recognised
 from aibridge.gateway.headers import Fields, Headers
-from aibridge.limits.matching import REMEMBERED
 from aibridge.overload.caller import address_group
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import RateLimiter
@@ -35,9 +33,6 @@ WHO_MAY_CALL = (
     "Its scope has to include aibridge_interception:create, without a list of objects that it is for, and its user has "
     "to be a member of the token's organization."
 )
-
-
-_group = lru_cache(REMEMBERED)(address_group)
 
 
 def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
@@ -138,7 +133,7 @@ class _ToStrangers:
 
     def refuse(self, head: Head, now: float) -> Unauthenticated | RateLimited:
         """Count an attempt, and say what it is told. To be answered before anybody is told the next time."""
-        rejection = self._limiters.get(_group(head.address), now).take(now)
+        rejection = self._limiters.get(address_group(head.address), now).take(now)
         if rejection is None:
             return self._not_valid if _presented(head.fields) else self._none_sent
         if self._too_many is None:

@@ -3,14 +3,12 @@
 A request for a provider is recognised at headers-complete, before its body is read. `service` sees it through.
 """
 
-from random import getrandbits
 from time import time
 from typing import Any, ClassVar
 
 from aibridge.domain.errors import CallError, Refused, RouteNotSupported, UpgradeRequired
-from aibridge.domain.interception_id import interception_id
 from aibridge.gateway import edge
-from aibridge.gateway.call import RequestBody
+from aibridge.gateway.call import IDS, RequestBody
 from aibridge.gateway.guarded import GuardedProtocol
 from aibridge.gateway.head import Familiar, Head, familiar
 from aibridge.gateway.service import Gateway, Service, enter, response
@@ -90,9 +88,8 @@ class GatewayProtocol(GuardedProtocol):
         if isinstance(error, Refused):
             self.gateway.telemetry.refused("", error.code)
         provider = self.gateway.routes.provider_of(self.url.partition(b"?")[0])
-        request_id = interception_id(int(time() * 1e6), getrandbits(74))
         dialect = edge.dialect_of(provider)
-        self.transport.write(response(error, dialect, request_id, keep_alive=False))
+        self.transport.write(response(error, dialect, IDS.next(int(time() * 1e6)), keep_alive=False))
 
     def _may_stay(self) -> bool:
         """Whether the connection may serve another request: a client of HTTP/1.0 may take its end for the answer's."""

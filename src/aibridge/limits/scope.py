@@ -1,7 +1,6 @@
 """For whom a rule counts: the key under which a call is counted, the name to tell people, and where it waits."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +9,7 @@ from aibridge.domain.actor import Actor
 from aibridge.domain.rule import Rule, Subject
 from aibridge.limits.counts import Place
 from aibridge.limits.estimate import Size, expected
-from aibridge.limits.matching import REMEMBERED, matching, within
+from aibridge.limits.matching import matching, within
 from aibridge.overload.caller import address_group
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 _TOKENS_LIKE_A_CALL = 1000.0
 """Where calls wait, one that may use more tokens than this counts for as many calls as it has thousands of them."""
-
-_group = lru_cache(REMEMBERED)(address_group)
 
 
 class Caller(msgspec.Struct, kw_only=True, gc=False):
@@ -64,7 +61,7 @@ def _by_subject(rule: Rule) -> Key:
             inside = within(rule.only) if rule.only else None
 
             def address(caller: Caller) -> str | None:
-                group = _group(caller.address)
+                group = address_group(caller.address)
                 return group if inside is None or inside(group) else None
 
             return address
@@ -92,7 +89,7 @@ def name_of(rule: Rule, caller: Caller) -> str:
     """What people call the subject of a rule in a call. A token's id is public; it names the token in every list."""
     actor = caller.actor
     if actor is None or rule.subject is Subject.ADDRESS:
-        return _group(caller.address)
+        return address_group(caller.address)
     match rule.subject:
         case Subject.ORGANIZATION:
             return actor.organization_id

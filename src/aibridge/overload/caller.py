@@ -1,6 +1,7 @@
 """Whose call it is: by the token it presents, else by the address it comes from."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import islice
 from urllib.parse import parse_qsl
@@ -9,6 +10,8 @@ SESSION_TOKEN = "coder_session_token"  # noqa: S105 - the name of a cookie and a
 
 _LONGEST_ADDRESS = 64
 _MOST_HOPS = 16
+_REMEMBERED = 4096
+"""Addresses whose group is not worked out anew: the same ones come again and again."""
 _BEARER_FIELDS = 2
 
 
@@ -65,6 +68,7 @@ def _bearer_tokens(values: Iterable[bytes]) -> Iterator[str]:
             yield fields[1]
 
 
+@lru_cache(_REMEMBERED)
 def address_group(address: str) -> str:
     """The name under which an address is counted.
 

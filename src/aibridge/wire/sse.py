@@ -115,7 +115,7 @@ class EventScanner:
 
     def _counts(self, block: bytes) -> bool:
         """Whether there is a needle in an event."""
-        for needle in self._needles:  # noqa: SIM110 (a generator would cost several times as much as the search)
+        for needle in self._needles:  # noqa: SIM110 (a generator costs more than the search)
             if needle in block:
                 return True
         return False
