@@ -47,6 +47,7 @@ COMPILED = (
     "limits/limiters.py",
     "limits/line.py",
     "limits/memory.py",
+    "limits/room.py",
     "limits/terms.py",
     "limits/told.py",
     "overload/adaptive.py",

@@ -7,7 +7,7 @@ from in_task import in_task
 from layer_cases import BODY, Inside, a_call, a_reply, finished, request_body
 
 from aibridge.domain.errors import BadRequest, BodyTooLarge, NotSupported, RequestTimeout
-from aibridge.gateway.body import body, content
+from aibridge.gateway.body import body, content, peek
 from aibridge.gateway.call import RequestBody
 
 RESPONSES = b"/openai/v1/responses"
@@ -108,6 +108,15 @@ def test_the_layer_waits_for_the_body_and_asks_for_it_first() -> None:
         assert call.content == BODY
 
     asyncio.run(test())
+
+
+def test_what_was_peeked_at_before_is_not_read_again() -> None:
+    call, inside = a_call(), Inside()
+    assert call.body.content() == BODY
+    assert peek(call, b'{"model":"o5"}').model == "o5"
+    finished(body()(inside)(call, a_reply()[0]))
+    assert call.content == b'{"model":"o5"}'
+    assert inside.calls == [call]
 
 
 def test_a_body_that_is_here_is_not_asked_for() -> None:

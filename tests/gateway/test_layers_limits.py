@@ -1,10 +1,13 @@
 """`drain`, `capacity`, `pace` and `admit`, each alone, over counts in memory."""
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from layer_cases import MIA, Inside, a_call, a_reply, finished, raising
+from layer_cases import BODY, MIA, Inside, a_call, a_reply, finished, raising, request_body
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.errors import (
@@ -21,10 +24,11 @@ from aibridge.domain.priority import Priority
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.domain.usage import Usage
 from aibridge.gateway.admit import admit, capacity, pace
-from aibridge.gateway.call import Call, Handler
+from aibridge.gateway.body import body
+from aibridge.gateway.call import Call, Handler, RequestBody
 from aibridge.gateway.drain import drain, stopping
 from aibridge.gateway.reply import Reply
-from aibridge.limits.engine import Limits
+from aibridge.limits.engine import Admission, Limits, Size
 from aibridge.limits.memory import Memory
 from aibridge.overload.outcome import Outcome
 from aibridge.wire.dialect import View
@@ -41,6 +45,11 @@ ONE_AT_A_TIME = Rule(name="concurrency", unit=Unit.CONCURRENT, amount=1)
 THREE_A_SECOND = Rule(name="token", unit=Unit.REQUESTS, amount=3, window=1.0, subject=Subject.TOKEN)
 ONE_A_SECOND = Rule(name="token", unit=Unit.REQUESTS, amount=1, window=1.0, subject=Subject.TOKEN)
 TOKENS = Rule(name="team", unit=Unit.TOTAL_TOKENS, amount=10_000, window=100.0, subject=Subject.USER)
+
+
+def finished_admission(admission: Coroutine[Any, Any, Admission]) -> None:
+    with suppress(StopIteration):
+        admission.send(None)
 
 
 class Door:
@@ -252,6 +261,54 @@ def test_who_calls_with_a_known_head_is_who_its_token_is_of_now() -> None:
     assert call.caller is not None
     assert call.caller.actor is changed
     assert call.caller.batch
+
+
+def test_who_was_refused_is_looked_at_with_the_body_if_that_is_here() -> None:
+    a_model = Rule(name="m", unit=Unit.REQUESTS, amount=1, window=9.0, model="gpt-5", subject=Subject.USER)
+    door = Door(a_model)
+    head = a_call(actor=MIA).head
+
+    def call(content: bytes, *, here: bool = True) -> Call:
+        coming = request_body(content) if here else RequestBody(1000)
+        return Call("1", head, coming, 100.0, 0)
+
+    def handled(call: Call) -> None:
+        call.actor = MIA
+        assert door.pace(call) is None
+        finished(body()(admit(door.limits)(Inside()))(call, a_reply()[0]))
+
+    handled(call(BODY))
+    with pytest.raises(RateLimited):
+        handled(call(BODY))
+    again = call(BODY)
+    again.actor = MIA
+    refusal = door.pace(again)
+    assert isinstance(refusal, RateLimited)
+    assert refusal.rejection is not None
+    assert (refusal.rejection.limit, again.content) == ("m", BODY)
+    for unknown in (call(BODY, here=False), call(b'{"model":"gpt-4"}')):
+        unknown.actor = MIA
+        assert door.pace(unknown) is None
+    handled(call(b'{"model":"gpt-4"}'))
+    other = call(BODY)
+    other.actor = MIA
+    assert door.pace(other) is None, "the last call was not refused"
+    assert other.view is None
+
+
+def test_a_bad_body_that_is_looked_at_early_is_a_bad_body() -> None:
+    door = Door(TOKENS)
+    used_up = a_call(actor=MIA)
+    assert door.pace(used_up) is None
+    assert used_up.caller is not None
+    large = Size(model="m", body_bytes=0, max_output_tokens=9999)
+    for _ in range(2):
+        with suppress(RateLimited):
+            finished_admission(door.limits.admit(used_up.caller, large))
+    bad = Call("1", used_up.head, request_body(b"{"), 100.0, 0)
+    bad.actor = MIA
+    with pytest.raises(BadRequest):
+        door.pace(bad)
 
 
 @pytest.mark.parametrize(("path", "passes"), [(b"/openai/v1/chat/completions", False), (b"/openai/v1/models", True)])

@@ -46,11 +46,16 @@ class Counting:
         self._memory = Memory(world.rules, lambda: world.now)
         self.asked: list[tuple[Ask, ...]] = []
         self.places: list[Place | None] = []
+        self.looks: list[tuple[Ask, ...]] = []
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal:
         self.asked.append(asks)
         self.places.append(None)
         return self._memory.at_once(asks, memo)
+
+    def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:
+        self.looks.append(asks)
+        return self._memory.refused(asks, memo)
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         self.asked.append(asks)
@@ -97,6 +102,9 @@ class World:
 
     def check(self, who: Caller | None = None) -> Refused | None:
         return self.limits.check(who or caller(), self.now)
+
+    def check_again(self, who: Caller, size: Size | None = None) -> Refused | None:
+        return self.limits.check_again(who, size, self.now)
 
     def used(self) -> dict[tuple[str, str], float]:
         """The present use of each rule by each subject."""

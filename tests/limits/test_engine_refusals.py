@@ -100,7 +100,7 @@ def test_what_a_full_rule_says_is_written_once_for_as_long_as_it_is_in_the_same_
         (
             rule("slots", Unit.CONCURRENT, 2, subject=Subject.USER),
             2,
-            "Limit slots: user ada may use 2 requests at one time; 2 are in progress, one is expected to end in 0.2 s.",
+            "Limit slots: user ada may use 2 requests at one time; 2 are in progress, one is expected to end in 1 s.",
         ),
     ],
 )

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aibridge.domain.actor import Actor
-from aibridge.domain.errors import BudgetSpent, RateLimited, Refused
+from aibridge.domain.errors import AtCapacity, BudgetSpent, RateLimited, Refused
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.domain.usage import Usage
 from aibridge.limits import told
-from aibridge.limits.counts import Ask, Refusal
-from aibridge.limits.engine import Admission, Size
+from aibridge.limits.counts import Ask, Held, Refusal
+from aibridge.limits.engine import Admission, Caller, Size
 from aibridge.overload.outcome import Outcome
 
 MINE = rule("mine", subject=Subject.USER)
@@ -114,7 +114,6 @@ def test_a_smaller_call_is_not_refused_for_a_larger_one() -> None:
     world.admit(caller(), Size(model="m", body_bytes=0, max_output_tokens=50))
     world.refusal(caller(), SIZE)
     assert world.check() is None
-    assert not world.limits._refusals
     assert world.admits(caller(), SMALL)
 
 
@@ -127,6 +126,125 @@ def test_a_debt_is_known_until_the_smallest_call_would_be_admitted() -> None:
     assert world.check() is not None
     world.now += 0.002
     assert world.check() is None
+
+
+LARGE = Size(model="m", body_bytes=0, max_output_tokens=60)
+
+
+@pytest.mark.parametrize("again", [LARGE, SMALL, Size(model="o", body_bytes=0, max_output_tokens=60)])
+@pytest.mark.parametrize("limit", [rule("m", model="m"), rule("t", Unit.TOTAL_TOKENS, 99)], ids=["model", "tokens"])
+def test_what_is_not_refused_whatever_is_asked_for_is_refused_to_who_asks_for_the_same(
+    limit: Rule, again: Size
+) -> None:
+    world, who = World([limit]), caller()
+    world.admit(who, LARGE)
+    first = world.refusal(who, LARGE)
+    world.now += 0.5
+    told = world.check_again(who, again)
+    same_model_or_size = (
+        again == LARGE or (again == SMALL and limit.name == "m") or (again != SMALL and limit.name == "t")
+    )
+    assert (told is not None) == same_model_or_size
+    assert world.check(who) is None
+    if told is not None:
+        assert (type(told), told.policies) == (type(first), first.policies)
+        assert (told.rejection, first.rejection) != (None, None)
+        assert told.rejection.retry_after == first.rejection.retry_after - 0.5  # type: ignore[union-attr]
+    assert world.admits(who, again) != same_model_or_size
+
+
+def test_what_is_told_to_who_asks_for_the_same_ends_and_is_forgotten_as_all_is() -> None:
+    world, who = World([rule("m", model="m")]), caller()
+    admission = world.admit(who, SIZE)
+    world.refusal(who, SIZE)
+    for _ in range(2):
+        for _ in range(3):
+            assert world.check_again(who, SIZE) is not None
+        world.now += told.BELIEVED
+    assert len(world.counts.looks) == 1, "it is told without a look while it is believed"
+    assert world.limits.decisions["m", "everyone", "refused"] == 7
+    world.close(admission, counted=False)
+    assert world.check_again(who, SIZE) is None
+    assert world.admits(who, SIZE)
+
+
+def test_a_room_that_is_full_is_looked_at_again_and_nothing_is_taken() -> None:
+    world, who = World([rule("mine", Unit.CONCURRENT, subject=Subject.USER), rule("day", amount=9)]), caller()
+    admission = world.admit(who)
+    world.now += 3.0
+    first = world.refusal(who)
+    again = [world.check_again(who) for _ in range(3)]
+    assert [refusal and refusal.retry_after for refusal in (first, *again)] == [3.0, 6.0, 9.0, 12.0]
+    assert again[0] is not None
+    assert (again[0].policies, type(again[0])) == (first.policies, type(first))
+    assert again[0].detail.endswith("1 are in progress, one is expected to end in 6 s.")
+    assert world.used() == {("mine", "u1"): 1.0, ("day", ""): 1.0}
+    assert world.limits.decisions["mine", "user", "refused"] == 4
+    world.close(admission)
+    assert world.check_again(who) is None
+    assert world.admits(who)
+
+
+def test_what_is_looked_at_again_is_told_in_the_same_error_while_its_words_are_the_same() -> None:
+    world, who = World([rule("mine", Unit.CONCURRENT, subject=Subject.USER)]), caller()
+    world.admit(who)
+    world.now += 0.2
+    first = world.refusal(who)
+    second, third = world.check_again(who), world.check_again(who)
+    assert second is third
+    assert isinstance(third, AtCapacity)
+    assert third.prepared is not None
+    assert third.__traceback__ is None
+    assert [first.retry_after, third.retry_after] == pytest.approx([0.2, 0.6])
+    assert "in 1 s" in third.detail
+
+
+def test_without_a_size_only_the_rules_for_all_models_are_looked_at() -> None:
+    rules = [rule("m", Unit.CONCURRENT, model="m"), rule("t", Unit.TOTAL_TOKENS, 1000), rule("all", Unit.CONCURRENT, 2)]
+    world, who = World(rules), caller()
+    for _ in range(2):
+        world.admit(caller(), Size(model="o", body_bytes=0, max_output_tokens=50))
+    refusal = world.refusal(who, SIZE)
+    assert "Limit all" in refusal.detail
+    least = world.check_again(who)
+    assert least is not None
+    assert [policy.name for policy in least.policies] == ["all", "t"]
+    assert [policy.name for policy in refusal.policies] == ["all", "m", "t"]
+
+
+def test_a_size_is_wanted_where_it_may_make_a_difference() -> None:
+    mine, tokens = rule("mine", Unit.CONCURRENT, subject=Subject.USER), rule("t", Unit.TOTAL_TOKENS, 100)
+
+    def wanted(rules: list[Rule], *, passes_through: bool = False) -> bool:
+        world, who = World(rules), caller(passes_through=passes_through)
+        size = None if passes_through or tokens not in rules else SIZE
+        world.admit(who, size)
+        world.refusal(who, size)
+        return world.limits.wants_size(who)
+
+    assert wanted([tokens])
+    assert not wanted([rule("calls")]), "no rule weighs"
+    assert not wanted([rule("calls"), tokens], passes_through=True)
+    assert not wanted([mine, tokens]), "no room for the smallest either"
+
+
+def test_by_other_rules_nothing_is_known_of_who_was_refused() -> None:
+    world, who = World([MINE]), caller()
+    world.admit(who)
+    world.refusal(who)
+    world.limits.replace([rule("mine", amount=1, subject=Subject.USER, window=20.0)])
+    assert world.check_again(who) is None
+
+
+def test_who_may_wait_is_not_refused_at_the_door() -> None:
+    queue = rule("queue", Unit.CONCURRENT, 1, queue_timeout=1.0, queue_size=1)
+    world, who = World([queue, rule("mine", Unit.CONCURRENT, subject=Subject.USER)]), caller()
+    admission = world.admit(who)
+    world.refusal(who)
+    assert isinstance(world.check_again(who), AtCapacity), "a room without a queue is full as well"
+    world.limits.replace([queue])
+    assert world.check_again(who) is None
+    world.close(admission)
 
 
 def test_what_is_given_back_makes_it_forgotten() -> None:
@@ -158,11 +276,10 @@ def test_a_call_that_ends_as_expected_gives_nothing_back() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        rule("m", model="m"),
         rule("queue", Unit.CONCURRENT, 9, queue_timeout=1.0, queue_size=9),
         rule("slots", Unit.CONCURRENT, 1),
     ],
-    ids=["a rule for some models", "a queue", "no place left"],
+    ids=["a queue", "no place left"],
 )
 def test_a_wait_that_is_not_certain_is_not_remembered(other: Rule) -> None:
     world = World([MINE, other])
@@ -213,25 +330,48 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+def decided(world: World, who: Caller, size: Size | None) -> Refusal | None:
+    """What the counts say to a call of this size, or, without one, to the least that there is; nothing is taken."""
+    asks = []
+    for place, limit in enumerate(world.rules):
+        line = world.limits._lines[place]
+        key = line.key(who)
+        if key is not None and limit.model in ("*", size and size.model):
+            cost = 1.0 if line.measure is None or size is None else line.measure.of_expected(size)
+            asks.append(Ask(place, key, cost))
+    answer: Held | Refusal = world.counts.try_take(tuple(asks), world.now)
+    if isinstance(answer, Refusal):
+        return answer
+    world.counts.settle(answer, (0.0,) * len(answer.asks), Outcome.IGNORED)
+    return None
+
+
+@settings(max_examples=300, deadline=None)
 @given(rules=RULES, steps=STEPS)
 def test_who_is_refused_at_the_door_would_be_refused_anyway(
     rules: list[Rule], steps: list[tuple[Actor, str, float, Size, int]]
 ) -> None:
     world = World(rules)
+    callers = {actor.id: caller(actor) for actor in (ADA, BOB)}
     admissions = list[Admission]()
     for actor, step, pause, size, used in steps:
         world.now += pause
+        who = callers[actor.id]
         if step != "admit":
             if admissions:
                 world.close(admissions.pop(), Usage(output_tokens=used), counted=step == "close")
-        elif world.check(caller(actor)) is not None:
-            asks = tuple(
-                Ask(place, key, 0.0 if limit.weighed else 1.0)
-                for place, limit in enumerate(rules)
-                if limit.model == "*" and (key := world.limits._lines[place].key(caller(actor))) is not None
-            )
-            assert isinstance(world.counts.try_take(asks, world.now), Refusal)
-        else:
+            continue
+        told, weighed = world.check(who), None
+        if told is None and who.refused_by is not None:
+            weighed = size if world.limits.wants_size(who) else None
+            told = world.check_again(who, weighed)
+            assert (told is None) == (decided(world, who, weighed) is None)
+        if told is None:
             with suppress(Refused):
-                admissions.append(world.admit(caller(actor), size))
+                admissions.append(world.admit(who, size))
+            continue
+        expected = decided(world, who, weighed)
+        assert expected is not None
+        if isinstance(told, AtCapacity):
+            assert told.rejection is not None
+            assert told.rejection.limit == rules[expected.rule].name

@@ -17,6 +17,7 @@ from aibridge.domain.rule import Mode, Rule, Unit
 from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
 from aibridge.limits.host import HostCounts
 from aibridge.limits.host_frames import Batches, FromWorker, Look, Take, Tripped
+from aibridge.limits.known_full import BELIEVED
 from aibridge.overload.outcome import Outcome
 
 ONE = (Ask(rule=0, key=""),)
@@ -85,6 +86,64 @@ def test_a_refusal_arrives_as_the_place_that_counts_said_it() -> None:
     assert (there.rule, there.key) == (here.rule, here.key) == (0, "ada")
     assert there.used == pytest.approx(here.used, abs=1.0)
     assert there.retry_after == pytest.approx(here.retry_after, abs=0.5)
+
+
+def test_what_was_found_full_is_known_for_a_moment_without_asking() -> None:
+    mine, queue = (Ask(0, "ada"),), (Ask(2, ""),)
+
+    async def scenario() -> None:
+        async with host(one_at_once, requests, one_and_a_queue) as made:
+            here, there = made.workers
+            first, _ = await held_by(here, mine), await held_by(here, queue)
+            assert here.full(0, "ada") is here.refused(mine) is None
+            assert isinstance(await here.take((*mine, Ask(1, "ada"))), Refusal)
+            known = here.full(0, "ada")
+            assert known is not None
+            assert (known.rule, known.key, known.used) == (0, "ada", 1.0)
+            assert here.refused((Ask(1, "ada"), *mine)) == known
+            assert here.full(0, "bob") is there.full(0, "ada") is None
+            assert isinstance(await there.take(mine), Refusal)
+            assert there.full(0, "ada") is not None
+            here.settle(first, None, Outcome.SUCCESS)
+            assert here.full(0, "ada") is None, "it was given back here"
+            await asyncio.sleep(BELIEVED * 1.5)
+            assert there.full(0, "ada") is None, "it may have been given back elsewhere"
+            for _ in range(3):
+                await held_by(here, (Ask(1, "ada"),))
+            for asks in (queue, (Ask(1, "ada"),)):
+                assert isinstance(await here.take(asks), Refusal)
+                assert here.refused(asks) is None, "there is a queue, or the wait is certain"
+
+    uvloop.run(scenario())
+
+
+def test_a_room_is_not_known_to_be_full_by_other_rules() -> None:
+    async def scenario() -> None:
+        async with host(one_at_once) as made:
+            worker = made.workers[0]
+            await held_by(worker)
+            assert isinstance(await worker.take(ONE), Refusal)
+            worker.replace({0: two_at_once})
+            assert worker.full(0, "") is None
+
+    uvloop.run(scenario())
+
+
+def test_everybody_is_told_the_wait_for_the_room_alone() -> None:
+    async def scenario() -> float:
+        async with host(one_at_once, requests) as made:
+            worker = made.workers[0]
+            await held_by(worker)
+            for _ in range(3):
+                worker.settle(await held_by(worker, (Ask(1, "ada"),)), None, Outcome.SUCCESS)
+            answer = await worker.take((*ONE, Ask(1, "ada")))
+            assert isinstance(answer, Refusal)
+            assert answer.retry_after > 50.0, "this one has no calls left as well"
+            known = worker.full(0, "")
+            assert known is not None
+            return known.retry_after
+
+    assert uvloop.run(scenario()) < 1.0
 
 
 def test_a_call_is_settled_with_what_it_used() -> None:

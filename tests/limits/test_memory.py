@@ -41,7 +41,7 @@ def refused(memory: Memory, *asks: Ask, now: float = 0.0) -> Refusal:
 
 
 def used(memory: Memory, rule: int, key: str, now: float = 0.0) -> float:
-    return memory._counters[rule].used(key, now)
+    return memory._counters[rule].limiters.get(key, now).used(now)
 
 
 def test_it_is_a_place_that_counts() -> None:
@@ -190,6 +190,37 @@ def test_a_rule_over_what_is_held_can_be_known_to_be_full() -> None:
     assert memory.full(0, "") == Refusal(rule=0, key="", used=2, retry_after=4.0)
     assert [memory.full(1, ""), memory.full(2, ""), memory.full(3, "ada"), memory.full(0, "other")] == [None] * 4
     assert len(memory._counters[0].limiters) == 1
+
+
+def test_a_call_that_would_be_refused_can_be_known_to_be_and_takes_nothing() -> None:
+    memory = Memory([SLOTS, CALLS, shadow(CALLS), TOKENS], lambda: 8.0)
+    asks, memo = (Ask(0, ""), Ask(1, "ada"), Ask(2, "ada"), Ask(3, "ada", 400.0)), Memo()
+    for look in (memo, memo, None):
+        assert memory.refused(asks, look) is None
+    first = held(memory, *asks, now=8.0)
+    assert memory.refused(asks, memo) == memory.refused(asks) == refused(memory, *asks, now=8.0)
+    assert refused(memory, *asks, now=8.0) == Refusal(rule=3, key="ada", used=400.0, retry_after=20.0)
+    assert [used(memory, place, key, 8.0) for place, key in enumerate(("", "ada", "ada", "ada"))] == [1, 1, 1, 400]
+    memory.settle(first, (1.0, 1.0, 1.0, 0.0), Outcome.SUCCESS, 8.0)
+    assert memory.refused(asks, memo) is None
+
+
+def test_who_looks_is_told_what_who_asks_is() -> None:
+    queued = Rule(name="queued", unit=Unit.CONCURRENT, amount=1, queue_timeout=1.0, queue_size=1)
+    memory = Memory([SLOTS, queued, shadow(SLOTS), TOKENS], lambda: 8.0)
+    assert memory.refused((Ask(7, ""),)) is None, "of a rule that is not known nothing is"
+    assert memory.refused((Ask(3, "ada", 9000.0),)) is None, "what can never be taken at once is taken as what can"
+    held(memory, Ask(1, ""), Ask(3, "ada", 9000.0), now=8.0)
+    for _ in range(2):
+        held(memory, Ask(0, ""), now=8.0)
+        held(memory, Ask(2, ""), now=8.0)
+    assert memory.refused((Ask(1, ""),)) is None, "it may wait"
+    assert memory.refused((Ask(2, ""),)) is None, "it is in shadow mode"
+    both = memory.refused((Ask(1, ""), Ask(7, ""), Ask(0, "")))
+    assert both is not None, "one without a queue is full as well"
+    assert (both.rule, both.used) == (1, 1)
+    large = memory.refused((Ask(3, "ada", 9000.0),))
+    assert large == Refusal(rule=3, key="ada", used=600.0, retry_after=60.0)
 
 
 def test_the_present_use_is_told_of_those_who_use_most() -> None:

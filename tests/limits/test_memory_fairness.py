@@ -136,7 +136,7 @@ def test_no_interleaving_loses_a_permit_or_gives_one_too_many(seed: int) -> None
         await asyncio.wait(tasks)
         assert memory.waiting == 0
         now = asyncio.get_running_loop().time()
-        assert [memory._counters[rule].used("", now) for rule in range(2)] == [0, 0]
+        assert [memory._counters[rule].limiters.get("", now).used(now) for rule in range(2)] == [0, 0]
 
     run(scenario())
     assert (most[0], most[1]) == (4, 2)

@@ -47,7 +47,7 @@ class World:
         self.memory.settle(ended, (1.0,) * len(ended.asks), Outcome.SUCCESS)
 
     def in_flight(self, rule: int = 0, key: str = "") -> float:
-        return self.memory._counters[rule].used(key, self.loop.time())
+        return self.memory._counters[rule].limiters.get(key, 0.0).used(self.loop.time())
 
 
 def granted(task: "asyncio.Task[Held | Refusal]") -> Held:

@@ -128,8 +128,12 @@ def test_what_was_found_full_a_moment_ago_is_known_without_asking(server: Valkey
             known = counts.full(0, "")
             assert known is not None
             assert (known.rule, known.used) == (0, 2.0)
+            call = counts.refused((Ask(1, ""), Ask(0, "")))
+            assert call is not None
+            assert (call.rule, call.used) == (0, 2.0)
+            assert counts.refused((Ask(1, ""), Ask(0, "other"))) is None
             give_back(counts, first)
-            assert counts.full(0, "") is None
+            assert counts.full(0, "") is counts.refused((Ask(0, ""),)) is None
             await held(counts, Ask(0, ""))
             await refused(counts, Ask(0, ""))
             await asyncio.sleep(0.011)

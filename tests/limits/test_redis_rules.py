@@ -14,6 +14,7 @@ from valkey_server import ValkeyServer, running, until
 from aibridge.domain.errors import Refused
 from aibridge.domain.rule import Mode, Rule, Unit
 from aibridge.limits import redis_server
+from aibridge.limits.counts import Ask
 from aibridge.limits.engine import Limits
 from aibridge.limits.redis import Redis
 from aibridge.overload.outcome import Outcome
@@ -156,6 +157,20 @@ def test_a_share_follows_the_rules_while_the_server_is_away(server: ValkeyServer
         with pytest.raises(Refused):
             await engine.admit(caller())
         assert [(engine.numbers[one.rule].name, one.used) for one in await counts.present(9)] == [("c", 1.0)]
+        await counts.close()
+
+    uvloop.run(scenario())
+
+
+def test_a_share_tells_of_who_was_refused_while_the_server_is_away() -> None:
+    async def scenario() -> None:
+        counts = await Redis.connect("unix:///nowhere/valkey.sock", [ONE])
+        engine, who = Limits([ONE], counts), caller()
+        await engine.admit(who)
+        with pytest.raises(Refused):
+            await engine.admit(who)
+        assert engine.check_again(who, None, 0.0) is not None
+        assert counts.refused((Ask(0, "nobody"),)) is None
         await counts.close()
 
     uvloop.run(scenario())

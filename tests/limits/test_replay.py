@@ -196,4 +196,4 @@ def test_nothing_is_held_when_all_is_over() -> None:
         replay.finish()
         counts = replay._limits._counts
         assert isinstance(counts, Memory)
-        assert counts._counters[0].used("", 0.0) == 0.0
+        assert counts._counters[0].limiters.get("", 0.0).used(0.0) == 0.0

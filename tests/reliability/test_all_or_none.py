@@ -32,6 +32,6 @@ def test_a_refusal_by_the_last_limit_consumes_nothing_of_the_others(scorecard: C
             answer = memory.try_take(ASKS, now)
             assert isinstance(answer, Refusal)
             assert answer.rule == 5
-        taken += sum(memory._counters[ask.rule].used(ask.key, now) for ask in ASKS[:-1])
+        taken += sum(memory._counters[ask.rule].limiters.get(ask.key, now).used(now) for ask in ASKS[:-1])
     scorecard(8, f"{taken:g} taken of the other limits by {REFUSALS:,} refusals of the last (target: 0)")
     assert taken == 0.0

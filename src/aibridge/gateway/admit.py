@@ -5,6 +5,7 @@ from typing import Final
 from aibridge.domain.errors import CallError, Refused
 from aibridge.domain.priority import is_batch
 from aibridge.domain.usage import Usage
+from aibridge.gateway.body import peek
 from aibridge.gateway.call import Call, Check, Clock, Handler, Layer
 from aibridge.gateway.reply import Reply
 from aibridge.limits.engine import Caller, Limits, Size
@@ -28,7 +29,10 @@ def capacity(limits: Limits) -> Check:
 
 
 def pace(limits: Limits, clock: Clock) -> Check:
-    """Refuse, without asking anybody, a caller of whom it is known already. Takes nothing."""
+    """Refuse, without asking anybody, a call of which it is known already. Takes nothing.
+
+    That is so of the calls of those who were refused before, and are too early, or still too many, or ask too much.
+    """
 
     def check(call: Call) -> Refused | None:
         head, actor = call.head, call.actor
@@ -44,7 +48,13 @@ def pace(limits: Limits, clock: Clock) -> Check:
                 passes_through=not head.route.recorded,
             )
         call.caller = caller
-        return limits.check(caller, clock())
+        now = clock()
+        refusal = limits.check(caller, now)
+        if refusal is None and caller.refused_by is not None:
+            if call.body.complete and limits.wants_size(caller):
+                call.size = _size(call, peek(call, call.body.content()))
+            return limits.check_again(caller, call.size, now)
+        return refusal
 
     return check
 

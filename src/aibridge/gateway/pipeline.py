@@ -65,7 +65,7 @@ def pipelines(  # noqa: PLR0913 (a list has as many entries as it has)
         drain,  # a gateway that is about to stop takes nothing new
         capacity,  # the cheapest refusal first, before anything is looked at
         identify,  # who calls: without that no limit can be fair
-        pace,  # whom we told when to come back, and who is too early
+        pace,  # whom we refused before, and would refuse again
     )
     recorded = (
         record,  # from here on, every ending is written down

@@ -50,10 +50,6 @@ class _Subjects(Generic[L]):
         """The limiter of a subject that has nothing left, where that is certain for whoever asks."""
         return None
 
-    def used(self, key: str, now: float) -> float:
-        """How much of the rule's amount is taken."""
-        return self.limiters.get(key, now).used(now)
-
     async def present(self, number: int, most: int, clock: Callable[[], float]) -> list[Present]:
         """The `most` subjects that use the rule, at place `number` of the rules, most; other tasks get their turns."""
         top: list[tuple[float, str]] = []
@@ -81,10 +77,6 @@ class Spent(_Subjects[ExactWindow | Gcra]):
         self.most = _most(rule)
         super().__init__(rule, self._limiter, most_keys, moved)
 
-    def wait(self, key: str, cost: float, now: float) -> float:
-        """How long until a call of this cost is admitted, in seconds: the truth; 0.0 if one would be now."""
-        return self.limiters.get(key, now).wait(now, cost)
-
     def _limiter(self) -> ExactWindow | Gcra:
         rule = self.rule
         if rule.exact:
@@ -110,10 +102,6 @@ class Permits(_Subjects[ConcurrencyLimiter]):
     def __init__(self, rule: Rule, most_keys: int, moved: Callable[[], None]) -> None:
         super().__init__(rule, lambda: ConcurrencyLimiter(self.rule.amount, rule.name), most_keys, moved)
         self.queued = rule.queues
-
-    def wait(self, key: str, _: float, now: float) -> float:
-        """About how long until one of those refused by now gets a permit, each a later one, in seconds."""
-        return self.limiters.get(key, now).wait(now)
 
     def full(self, key: str) -> ConcurrencyLimiter | None:
         """The limiter of a subject that has nothing left, where nobody can wait for it."""

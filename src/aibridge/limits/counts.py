@@ -118,6 +118,10 @@ class Counts(Protocol):
         """What is known, without asking anybody, of a rule over what is held: that it has nothing left and no queue."""
         ...
 
+    def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:
+        """What is known, without asking anybody, of a call: that `take` would refuse it now. Takes nothing."""
+        ...
+
     def replace(self, rules: Mapping[int, Rule]) -> None:
         """Count for these rules from now on. Never waits, never raises, and no call in progress fails for it.
 

@@ -7,19 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from aibridge.domain.errors import AtCapacity, Refused
+from aibridge.domain.errors import Refused
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Rule, Subject
 from aibridge.domain.usage import Usage
 from aibridge.limits.admission import Admission
 from aibridge.limits.counts import Ask, Counts, Held, Refusal
 from aibridge.limits.estimate import Size, Tariff
-from aibridge.limits.explain import at_capacity, how_full, refused
+from aibridge.limits.explain import refused
 from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.numbers import numbered
+from aibridge.limits.room import Room
 from aibridge.limits.scope import Caller, name_of, place_of
-from aibridge.limits.terms import Terms, terms_of, weighed_of
+from aibridge.limits.terms import Terms, policies_of, terms_of, weighed_of
 from aibridge.limits.told import BELIEVED, Refusals, Told, Who
 from aibridge.overload.outcome import Outcome
 
@@ -75,9 +76,9 @@ class Limits:
         self.rules = tuple(rules.values())
         self.needs_body = any(rule.needs_body for rule in self.rules)
         self._refusals = Refusals()
-        self._told_full: dict[int, AtCapacity] = {}
         self._tells_addresses_apart = any(rule.subject is Subject.ADDRESS for rule in self.rules)
         self._house, self._wings = house_and_wings(self._lines.values())
+        self._rooms = {line.index: Room(line.rule, "", (line.policy,)) for line in (*self._house, *self._wings)}
         self._matching = lru_cache(REMEMBERED)(self._match)
 
     @property
@@ -105,6 +106,39 @@ class Limits:
                 return told.again(now)
         return None
 
+    def wants_size(self, caller: Caller) -> bool:
+        """Whether `check_again` can tell more when it knows the size of the call: not if it would be refused anyway."""
+        by = caller.refused_by
+        return self.needs_body and not caller.passes_through and not (by is not None and by.whatever)
+
+    def check_again(self, caller: Caller, size: Size | None, now: float) -> Refused | None:
+        """What is known, beyond `check`, of one whose last call was refused, without asking. Takes nothing.
+
+        That is the decision about a call of this size, or, without a size, about the least that the caller can ask for:
+        what is asked of the rules for all models, where the smallest call asks it.
+        """
+        if size is None:
+            terms = caller.terms
+            if terms is None or terms.in_force is not self._lines:
+                return None
+            terms = terms.least
+            asks = terms.asks
+        else:
+            terms = self._terms(caller, size.model)
+            asks = terms.asked(size) if terms.weighed else terms.asks
+            told = self._refusals.get(self._who(caller, size.model))
+            if told is not None and now < told.until and told.asks == asks:
+                self._lines[told.rule].refused += 1
+                return told.again(now)
+        refusal = self._counts.refused(asks, terms.memo)
+        if refusal is None:
+            return None
+        line = caller.refused_by = self._lines[refusal.rule]
+        if not line.rule.held:
+            return self._no(refusal, asks, caller, self._lines, None if size is None else size.model)
+        line.refused += 1
+        return terms.room(line, caller).full(refusal)
+
     async def admit(self, caller: Caller, size: Size | None = None) -> Admission:
         """Take what a call needs under all rules that concern it, or nothing.
 
@@ -116,10 +150,9 @@ class Limits:
             BudgetSpent: a limit is used up for longer than that.
             AtCapacity: as many calls as allowed are in progress.
         """
-        model = None if size is None else size.model
-        terms = caller.terms
-        if terms is None or terms.in_force is not self._lines or terms.model != model:
-            terms = caller.terms = terms_of(caller, model, self._matching(caller.provider, model), self._lines)
+        if caller.refused_by is not None:
+            caller.refused_by = None
+        terms = self._terms(caller, None if size is None else size.model)
         asks = terms.asks
         if not asks:
             return _FREE
@@ -130,7 +163,7 @@ class Limits:
         if answer is None:
             answer = await self._ask(terms, asks, caller, size)
         if isinstance(answer, Refusal):
-            raise self._no(answer, asks, caller, self._since(terms))
+            raise self._no(answer, asks, caller, self._since(terms), terms.model)
         lines, weighed = terms.lines, terms.weighed
         if answer.asks is not asks or terms.in_force is not self._lines:
             known = self._since(terms)
@@ -193,6 +226,13 @@ class Limits:
         """
         return [(line.rule.name, line.waits, line.waited) for line in self._lines.values() if line.queues]
 
+    def _terms(self, caller: Caller, model: str | None) -> Terms:
+        """The terms for a caller's call to a model: those of its last one, if they are still good."""
+        terms = caller.terms
+        if terms is None or terms.in_force is not self._lines or terms.model != model:
+            terms = caller.terms = terms_of(caller, model, self._matching(caller.provider, model), self._lines)
+        return terms
+
     def _match(self, provider: str, model: str | None) -> tuple[Line, ...]:
         """The rules a call falls under."""
         return tuple(
@@ -224,53 +264,55 @@ class Limits:
             refusal = self._counts.full(line.index, "")
             if refusal is not None:
                 line.refused += 1
-                return self._known_full(line, refusal)
+                return self._rooms[line.index].full(refusal)
         return None
 
-    def _known_full(self, line: Line, refusal: Refusal) -> AtCapacity:
-        """The error for a rule that is full whoever calls: the one of before, as long as it is in the same words."""
-        detail = how_full(line.rule, "", refusal)
-        error = self._told_full.get(line.index)
-        if error is None or error.detail != detail:
-            error = at_capacity(line.rule, detail, refusal, (line.policy,)).lasting()
-            self._told_full[line.index] = error
-        return error.again(refusal.retry_after)
-
-    def _no(self, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, lines: Mapping[int, Line]) -> Refused:
+    def _no(
+        self,
+        refusal: Refusal,
+        asks: tuple[Ask, ...],
+        caller: Caller,
+        lines: Mapping[int, Line],
+        model: str | None,
+    ) -> Refused:
         """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before."""
         _count_wait(lines, asks, refusal.waited)
-        line = lines[refusal.rule]
-        enforced = [other for other in (lines[ask.rule] for ask in asks) if other.enforced]
-        policies = (line.policy, *(other.policy for other in enforced if other is not line))
+        line = caller.refused_by = lines[refusal.rule]
+        policies = policies_of(line, [lines[ask.rule] for ask in asks])
         error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
-        if lines is self._lines:
-            self._remember(error, refusal, asks, caller)
+        if lines is self._lines and not line.rule.held:
+            self._remember(error, refusal, asks, caller, model)
         line.refused += 1
         return error
 
-    def _remember(self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> None:
-        """Remember a refusal whose wait is certain, and is that of every call of this caller.
+    def _remember(
+        self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, model: str | None
+    ) -> None:
+        """Remember a refusal whose wait is certain: not so where a place must come free, whose wait is a guess.
 
-        Not so where a place must come free, whose wait is a guess, nor where a rule for some models only has a say: the
-        next call may be for another model. A smaller call than this one may be admitted earlier.
+        It is that of every call of this caller, or, where a rule for some models only has a say or a smaller call may
+        be admitted earlier, of every call to this model that asks for the same.
         """
-        if self._lines[refusal.rule].rule.held:
-            return
         slack = 0.0
         counts = []
+        general = True
         for ask in asks:
             line = self._lines[ask.rule]
             if not line.enforced:
                 continue
-            if line.rule.model != "*" or (line.rule.held and self._may_be_full(line, ask.key)):
+            if line.rule.held and self._may_be_full(line, ask.key):
                 return
+            general = general and line.rule.model == "*"
             slack = max(slack, line.slack(ask.cost))
             counts.append((ask.rule, ask.key))
         now = self._clock()
         due = now + refusal.retry_after
-        if due - slack > now:
-            told = Told(error, refusal.rule, until=min(due - slack, now + BELIEVED), due=due)
-            self._refusals.remember(self._who(caller), told, counts)
+        general = general and due - slack > now
+        if not general and model is None:
+            return
+        until = min(due - slack if general else due, now + BELIEVED)
+        told = Told(error, refusal.rule, until=until, due=due, asks=None if general else asks)
+        self._refusals.remember(self._who(caller, "" if general or model is None else model), told, counts)
 
     def _may_be_full(self, line: Line, key: str) -> bool:
         return line.queues or self._counts.full(line.index, key) is not None
@@ -281,11 +323,11 @@ class Limits:
             if cost < ask.cost:
                 self._refusals.forget((ask.rule, ask.key))
 
-    def _who(self, caller: Caller) -> Who:
+    def _who(self, caller: Caller, model: str = "") -> Who:
         """The same for callers that fall under the same rules and are counted under the same keys."""
         actor = caller.actor
         address = caller.address if actor is None or self._tells_addresses_apart else ""
-        return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through
+        return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through, model
 
 
 def _note(held: Held, lines: Mapping[int, Line]) -> None:

@@ -8,7 +8,7 @@ from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimite
 from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.limits.counts import Refusal
 from aibridge.overload.outcome import Rejection
-from aibridge.overload.retry import LAST_INSTANT, Form, Policy
+from aibridge.overload.retry import LAST_INSTANT, Form, Policy, whole_seconds
 
 CONCURRENCY = "concurrency"
 """The name of the rule that `--aibridge-max-concurrency` is."""
@@ -45,7 +45,7 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
     call would be admitted is told as an instant, which stays true however often it is told.
     """
     if rule.held:
-        return at_capacity(rule, how_full(rule, subject, refusal), refusal, policies)
+        return _at_capacity(rule, subject, refusal, policies)
     rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
     wait = refusal.retry_after
     if rule.name == RATE:
@@ -63,9 +63,9 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
     return RateLimited.caller(f"{spent}, {following} is admitted at {_instant(now + wait)}.", rejection, policies)
 
 
-def at_capacity(rule: Rule, detail: str, refusal: Refusal, policies: tuple[Policy, ...]) -> AtCapacity:
-    """The error for a refusal by a rule over what is held; the `detail` is what `how_full` says."""
+def _at_capacity(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> AtCapacity:
     rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
+    detail = _how_full(rule, subject, refusal)
     error = AtCapacity.caller(detail, rejection=rejection, policies=policies)
     error.prepared = _prepared(detail, *[policy.item for policy in policies])
     return error
@@ -77,15 +77,18 @@ def _prepared(*_: str) -> dict[tuple[str, bool], Form]:
     return {}
 
 
-def how_full(rule: Rule, subject: str, refusal: Refusal) -> str:
+def what_varies(rule: Rule, refusal: Refusal) -> tuple[float, int]:
+    """What is different between the words for two refusals by a rule over what is held, if nobody waited."""
+    return (0.0, 0) if rule.name == CONCURRENCY else (refusal.used, whole_seconds(refusal.retry_after))
+
+
+def _how_full(rule: Rule, subject: str, refusal: Refusal) -> str:
     """How full a rule over what is held is."""
     waited = f" This one waited {refusal.waited:.1f} s for its turn." if refusal.waited else ""
     if rule.name == CONCURRENCY:
         return f"{rule.amount} AI requests are in progress, as many as --aibridge-max-concurrency allows.{waited}"
-    return (
-        f"{_limit(rule, subject)}; {refusal.used:g} are in progress, one is expected to end in "
-        f"{refusal.retry_after:.1f} s.{waited}"
-    )
+    used, seconds = what_varies(rule, refusal)
+    return f"{_limit(rule, subject)}; {used:g} are in progress, one is expected to end in {seconds} s.{waited}"
 
 
 def _limit(rule: Rule, subject: str) -> str:

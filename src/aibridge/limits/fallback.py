@@ -71,6 +71,10 @@ class Share:
         """Whether the share of a held rule has nothing left."""
         return self._memory.full(rule, key)
 
+    def refused(self, asks: tuple[Ask, ...]) -> Refusal | None:
+        """Whether the share would refuse a call."""
+        return self._memory.refused(asks)
+
     async def present(self, most: int) -> list[Present]:
         """The present use of the share."""
         return await self._memory.present(most)

@@ -26,6 +26,7 @@ from aibridge.limits.host_frames import (
     Took,
     Tripped,
 )
+from aibridge.limits.known_full import KnownFull
 from aibridge.overload.outcome import Outcome
 
 _ORPHANED: Final = 1.0
@@ -49,6 +50,7 @@ class HostCounts(asyncio.Protocol):
         self._asked: dict[int, asyncio.Future[Took | Refusal | None]] = {}
         self._looking: dict[int, asyncio.Future[list[Present]]] = {}
         self._to_say: list[FromWorker] = []
+        self._known_full: KnownFull[Refusal] = KnownFull(self._loop.time)
         self._closing = False
         self._lost = self._loop.create_future()
         self._transport: asyncio.Transport
@@ -87,14 +89,21 @@ class HostCounts(asyncio.Protocol):
 
     def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome) -> None:
         """Give back, with the next write; see `Counts`."""
+        for ask in held.asks:
+            self._known_full.given_back((ask.rule, ask.key))
         self._say(Settle(number=held.number, costs=costs, outcome=outcome))
 
-    def full(self, rule: int, key: str) -> Refusal | None:  # noqa: ARG002 (the protocol's signature)
-        """Nothing is known here without asking: any other worker may have given back a permit by now."""
-        return None
+    def full(self, rule: int, key: str) -> Refusal | None:
+        """Whether a moment ago a held rule without a queue had nothing left; see `Counts`."""
+        return self._known_full.get((rule, key))
+
+    def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:  # noqa: ARG002 (see `full`)
+        """Whether a moment ago one of these was full; see `Counts`."""
+        return self._known_full.of(asks)
 
     def replace(self, rules: Mapping[int, Rule]) -> None:
         """Tell the supervisor, before any call is asked about by them; see `Counts`."""
+        self._known_full.clear()
         self._say(Replace(rules=dict(rules)))
 
     async def present(self, most: int) -> list[Present]:
@@ -139,7 +148,9 @@ class HostCounts(asyncio.Protocol):
             match frame:
                 case Took(number=number):
                     _resolve(self._asked.get(number), frame)
-                case Refused(number=number, refusal=refusal):
+                case Refused(number=number, refusal=refusal, full=full):
+                    if full is not None:
+                        self._known_full.found((full.rule, full.key), full)
                     _resolve(self._asked.get(number), refusal)
                 case Seen(number=number, present=present):
                     _resolve(self._looking.get(number), present)

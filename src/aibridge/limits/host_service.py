@@ -157,7 +157,8 @@ class _Worker(asyncio.Protocol):
 
     def _decided(self, take: Take, answer: Held | Refusal) -> None:
         if isinstance(answer, Refusal):
-            self.say(Refused(number=take.number, refusal=answer))
+            full = self._counts.full(answer.rule, answer.key)
+            self.say(Refused(number=take.number, refusal=answer, full=full))
             return
         self._held[take.number] = answer
         counted = None if answer.asks == take.asks else answer.asks

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aibridge.limits.counts import Ask
+from aibridge.limits.counts import Ask, Refusal
 from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.outcome import Outcome
 from aibridge.overload.rate import ExactWindow, Gcra
@@ -62,11 +62,19 @@ class Limiters:
 
     def refused(self, asks: Sequence[Ask], now: float) -> list[Ask]:
         """The asks for which there is not enough left."""
-        return [
-            ask
-            for ask, limiter in zip(asks, self.each, strict=True)
-            if not (limiter.admits(now, ask.cost) if isinstance(limiter, Gcra) else limiter.admits(now))
-        ]
+        return [ask for ask, limiter in zip(asks, self.each, strict=True) if not limiter.admits(now, ask.cost)]
+
+    def refusal(self, asks: Sequence[Ask], now: float, waited: float = 0.0) -> Refusal | None:
+        """What those are told for whom there is not enough left; `waited` is for how long they stood in a queue."""
+        first: Ask | None = None
+        used = wait = 0.0
+        for ask, limiter in zip(asks, self.each, strict=True):
+            if not limiter.admits(now, ask.cost):
+                if first is None:
+                    first = ask
+                    used = limiter.used(now)
+                wait = max(wait, limiter.wait(now, ask.cost))
+        return None if first is None else Refusal(first.rule, first.key, used, wait, waited)
 
     def give_back(self, taken_at: float, outcome: Outcome, now: float) -> None:
         """Give back what is held by a call that took it at `taken_at`."""

@@ -120,6 +120,21 @@ class Memory:
             return None
         return Refusal(rule=rule, key=key, used=limiter.in_flight, retry_after=limiter.wait(self._clock()))
 
+    def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:
+        """Whether `take` would refuse a call now; see `Counts`. Where it may wait, that is not known before it asks."""
+        now = self._clock()
+        try:
+            if self._shadows:
+                asks, memo = tuple([ask for ask in asks if not self._counters[ask.rule].shadow]), None
+            limiters = self._looked_up(asks, now, memo)
+        except KeyError:
+            return self.refused(self._known(asks))
+        if limiters.weighed and limiters.exceeded(asks):
+            asks = self._clamped(asks)
+        if self._queueing and self._all_queue(limiters.refused(asks, now)):
+            return None
+        return limiters.refusal(asks, now)
+
     async def present(self, most: int) -> list[Present]:
         """The present use of each rule; see `Counts`."""
         found = list[Present]()
@@ -169,10 +184,7 @@ class Memory:
         """
         if self._shadows:
             return self._decide_beside_shadows(self._clamped(asks), now)
-        if memo is not None and memo.epoch is self._epoch:
-            limiters: Limiters = memo.looked_up
-        else:
-            limiters = self._look_up(asks, now, memo)
+        limiters = self._looked_up(asks, now, memo)
         if limiters.weighed and limiters.exceeded(asks):
             asks = self._clamped(asks)
         if limiters.take(asks, now):
@@ -197,8 +209,11 @@ class Memory:
                     over.append(ask.rule)
         return Taken(next(self._numbers), tuple(taken), tuple(over), 0.0, now, Limiters(each))
 
-    def _look_up(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Limiters:
+    def _looked_up(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Limiters:
         """The limiters for these asks, which are remembered until one of them may be another."""
+        if memo is not None and memo.epoch is self._epoch:
+            known: Limiters = memo.looked_up
+            return known
         epoch = self._epoch
         limiters = self._limiters(asks, now)
         if memo is not None:
@@ -221,22 +236,22 @@ class Memory:
         )
 
     def _refusal(self, refused: list[Ask], now: float, waited: float = 0.0) -> Refusal:
-        first = refused[0]
-        return Refusal(
-            rule=first.rule,
-            key=first.key,
-            used=self._counters[first.rule].used(first.key, now),
-            retry_after=max(self._counters[ask.rule].wait(ask.key, ask.cost, now) for ask in refused),
-            waited=waited,
-        )
+        refusal = self._limiters(refused, now).refusal(refused, now, waited)
+        assert refusal is not None  # noqa: S101 (nothing has changed since they were refused)
+        return refusal
 
     def _queue(self, refused: list[Ask], now: float) -> Queue | None:
         """Where one waits who was refused these: the first's queue, if all of them have one."""
-        places = [(ask, counter) for ask in refused if isinstance(counter := self._counters[ask.rule], Permits)]
-        if len(places) < len(refused) or not all(counter.queued for _, counter in places):
+        ask = refused[0]
+        counter = self._counters[ask.rule]
+        if not isinstance(counter, Permits) or not self._all_queue(refused):
             return None
-        ask, counter = places[0]
         return self._queues.open(counter.limiters.get(ask.key, now), ask.rule, counter.rule, now)
+
+    def _all_queue(self, asks: list[Ask]) -> bool:
+        """Whether there is a queue for each of these."""
+        counters = [self._counters[ask.rule] for ask in asks]
+        return all(isinstance(counter, Permits) and counter.queued for counter in counters)
 
     def _charge(self, asks: tuple[Ask, ...], place: Place, now: float, but: Queue | None = None) -> None:
         """Let the queues of a call that goes know of it, but one that knows: who used less lately goes before it."""

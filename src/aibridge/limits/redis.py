@@ -17,6 +17,7 @@ from time import monotonic
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
 from aibridge.limits.fallback import Kept, Share
+from aibridge.limits.known_full import KnownFull
 from aibridge.limits.redis_exchange import Exchange
 from aibridge.limits.redis_holds import Holds
 from aibridge.limits.redis_lines import Anew, Count, Lines, No, exhausted
@@ -29,9 +30,6 @@ LEASE = 12.0
 
 MOST_LOOKED_AT = 1_000
 """How many counts `present` knows of: those taken from last, by this replica."""
-
-_KNOWN_FULL = 0.01
-"""Seconds for which a limit that was found full is taken to be so without asking, unless this replica gives back."""
 
 
 @dataclass(slots=True)
@@ -73,7 +71,7 @@ class Redis:
         self._numbers = count(1)
         self._closing = False
         self._calls: dict[int, _Call] = {}
-        self._known_full: dict[Count, float] = {}
+        self._known_full: KnownFull[No] = KnownFull(clock)
         self._looked_at: OrderedDict[Count, None] = OrderedDict()
         self._holds = Holds(rules)
         self._share = Share(rules, clock, replicas_hint)
@@ -152,17 +150,22 @@ class Redis:
         for ask, word in zip(held.asks, call.words, strict=True):
             if word.held:
                 self._holds.ended(ask.rule, self._clock() - call.since, outcome)
-                self._known_full.pop((ask.rule, ask.key), None)
+                self._known_full.given_back((ask.rule, ask.key))
                 self._lines.stir((ask.rule, ask.key))
 
     def full(self, rule: int, key: str) -> Refusal | None:
         """Whether a moment ago a held rule without a queue had nothing left; see `Counts`."""
         if self._exchange.away:
             return self._share.full(rule, key)
-        until = self._known_full.get((rule, key))
-        if until is None or self._clock() >= until:
-            return None
-        return self._refusal(exhausted(self._rules, (rule, key)))
+        known = self._known_full.get((rule, key))
+        return None if known is None else self._refusal(known)
+
+    def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:  # noqa: ARG002 (see `full`)
+        """Whether a moment ago one of these was full; see `Counts`."""
+        if self._exchange.away:
+            return self._share.refused(asks)
+        known = self._known_full.of(asks)
+        return None if known is None else self._refusal(known)
 
     def replace(self, rules: Mapping[int, Rule]) -> None:
         """Count for these rules from now on; see `Counts`."""
@@ -284,10 +287,9 @@ class Redis:
         refused = [(asks[place], used, wait) for place, used, wait in decision.refused]
         first, used, _ = refused[0]
         held = tuple((ask.rule, ask.key) for ask, _, _ in refused if self._rules[ask.rule].held)
-        if len(self._known_full) > MOST_LOOKED_AT:
-            self._known_full.clear()
-        until = self._clock() + _KNOWN_FULL
-        self._known_full.update((full, until) for full in held if not self._rules[full[0]].queues)
+        for full in held:
+            if not self._rules[full[0]].queues:
+                self._known_full.found(full, exhausted(self._rules, full))
         may_wait = len(held) == len(refused) and all(self._rules[rule].queues for rule, _ in held)
         wait = max(wait for _, _, wait in refused) / MICROSECONDS
         return No(first.rule, first.key, used, wait, held, held[0] if may_wait else None)

@@ -13,6 +13,7 @@ from aibridge.limits.matching import matching, within
 from aibridge.overload.caller import address_group
 
 if TYPE_CHECKING:
+    from aibridge.limits.line import Line
     from aibridge.limits.terms import Terms
 
 _TOKENS_LIKE_A_CALL = 1000.0
@@ -23,8 +24,8 @@ class Caller(msgspec.Struct, kw_only=True, gc=False):
     """Who calls, and whom: all that rules can tell apart before the body is here. Good for any number of calls.
 
     `address` is the client's own, as far as proxies can be trusted. `batch` calls wait behind all others. A call that
-    `passes_through` has no size that could be weighed: rules that need one do not concern it. `terms` are the engine's
-    own, which remembers there what it has worked out; nothing else ever changes.
+    `passes_through` has no size that could be weighed: rules that need one do not concern it. `terms` and `refused_by`
+    are the engine's own, which keeps there what it has worked out, and who said no the last time; nothing else changes.
     """
 
     actor: Actor | None
@@ -33,6 +34,7 @@ class Caller(msgspec.Struct, kw_only=True, gc=False):
     batch: bool = False
     passes_through: bool = False
     terms: "Terms | None" = None
+    refused_by: "Line | None" = None
 
 
 Key = Callable[[Caller], str | None]

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from aibridge.limits.counts import Ask, Memo
 from aibridge.limits.estimate import Measure, Size
 from aibridge.limits.line import Line
-from aibridge.limits.scope import Caller
+from aibridge.limits.room import Room
+from aibridge.limits.scope import Caller, name_of
+from aibridge.overload.retry import Policy
 
 
 class Terms:
@@ -19,7 +21,7 @@ class Terms:
     and their measures. `queues` tells whether a call may wait.
     """
 
-    __slots__ = ("asks", "in_force", "lines", "memo", "model", "queues", "weighed")
+    __slots__ = ("_general", "_least", "_rooms", "asks", "in_force", "lines", "memo", "model", "queues", "weighed")
 
     def __init__(  # noqa: PLR0913 (all of them)
         self,
@@ -38,6 +40,28 @@ class Terms:
         self.weighed = weighed
         self.queues = queues
         self.memo = Memo()
+        self._general = all(line.rule.model == "*" for line in lines)
+        self._least: Terms | None = None
+        self._rooms: dict[int, Room] = {}
+
+    @property
+    def least(self) -> "Terms":
+        """On which terms each of the caller's calls is, whatever its model: its `asks` are the least that is asked."""
+        if self._general:
+            return self
+        least = self._least
+        if least is None:
+            those = [(line, ask) for line, ask in zip(self.lines, self.asks, strict=True) if line.rule.model == "*"]
+            least = _terms(None, [line for line, _ in those], [ask for _, ask in those], self.in_force)
+            self._least = least
+        return least
+
+    def room(self, line: Line, caller: Caller) -> Room:
+        """What one of the rules, over what is held, says when it is full."""
+        room = self._rooms.get(line.index)
+        if room is None:
+            room = self._rooms[line.index] = Room(line.rule, name_of(line.rule, caller), policies_of(line, self.lines))
+        return room
 
     def asked(self, size: Size) -> tuple[Ask, ...]:
         """What a call of this size asks."""
@@ -52,21 +76,28 @@ def terms_of(caller: Caller, model: str | None, lines: Iterable[Line], in_force:
     """The terms for a caller, by the rules that its calls to a model fall under if they concern it."""
     concerned: list[Line] = []
     asks: list[Ask] = []
-    queues = False
     for line in lines:
         key = line.key(caller)
         if key is not None:
             concerned.append(line)
             asks.append(Ask(line.index, key))
-            queues = queues or line.queues
+    return _terms(model, concerned, asks, in_force)
+
+
+def _terms(model: str | None, lines: list[Line], asks: list[Ask], in_force: Mapping[int, Line]) -> Terms:
     return Terms(
         in_force=in_force,
         model=model,
-        lines=tuple(concerned),
+        lines=tuple(lines),
         asks=tuple(asks),
-        weighed=weighed_of(concerned),
-        queues=queues,
+        weighed=weighed_of(lines),
+        queues=any(line.queues for line in lines),
     )
+
+
+def policies_of(first: Line, lines: Iterable[Line]) -> tuple[Policy, ...]:
+    """What a refused call is told of the limits that it fell under, beginning with the one that said no."""
+    return (first.policy, *[line.policy for line in lines if line.enforced and line is not first])
 
 
 def weighed_of(lines: Iterable[Line]) -> tuple[tuple[int, Measure], ...]:

@@ -1,12 +1,14 @@
 """Who was told when to come back, and comes too early: refused again without asking anybody.
 
-Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for. A
-credit that might change that makes it forgotten, where it is given here; where it is given elsewhere, time does.
+Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for; or
+none to this model that asks for the same. A credit that might change that makes it forgotten, where it is given here;
+where it is given elsewhere, time does.
 """
 
 from collections.abc import Iterable
 
 from aibridge.domain.errors import Refused
+from aibridge.limits.counts import Ask
 
 BELIEVED = 1.0
 """Seconds for which a refusal is repeated at most before it is asked for again: what other workers and other servers
@@ -18,20 +20,25 @@ MOST = 10_000
 Count = tuple[int, str]
 """A rule's place and the key of a subject: what a refusal depends on."""
 
-Who = tuple[str, str, str, bool]
-"""A caller, as far as rules can tell it from others: provider, token, address, whether it passes through."""
+Who = tuple[str, str, str, bool, str]
+"""A caller, as far as rules can tell it from others: provider, token, address, whether it passes through; and the model
+that it calls, or nothing where that does not matter."""
 
 
 class Told:
-    """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted."""
+    """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted.
 
-    __slots__ = ("_due", "_error", "rule", "until")
+    `asks` are what the call asked for, where those that ask for something else are not told the same.
+    """
 
-    def __init__(self, error: Refused, rule: int, *, until: float, due: float) -> None:
+    __slots__ = ("_due", "_error", "asks", "rule", "until")
+
+    def __init__(self, error: Refused, rule: int, *, until: float, due: float, asks: tuple[Ask, ...] | None) -> None:
         self._error = error.lasting()
         self._due = due
         self.rule = rule
         self.until = until
+        self.asks = asks
 
     def again(self, now: float) -> Refused:
         """The same with what is left of the wait. To be answered before anybody is told the next time."""

@@ -77,12 +77,12 @@ class ConcurrencyLimiter:
         self._entered_sum += now
         return None
 
-    def wait(self, now: float) -> float:
+    def wait(self, now: float, _cost: float = 1.0) -> float:
         """About how long until a permit is free for one more of those refused by now; 0.0 while one is left.
 
         Asking is a promise: who asks next is told a later instant.
         """
-        if not self.full:
+        if self._in_flight < self.maximum:
             return 0.0
         mean_age = now - self._entered_sum / self._in_flight
         step = max(self._average_hold, mean_age) / self.maximum
