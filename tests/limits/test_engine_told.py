@@ -212,6 +212,18 @@ def test_without_a_size_only_the_rules_for_all_models_are_looked_at() -> None:
     assert [policy.name for policy in refusal.policies] == ["all", "m", "t"]
 
 
+def test_a_model_without_a_name_is_told_apart_from_whatever_is_asked_for() -> None:
+    world, who, nameless = (
+        World([rule("t", Unit.TOTAL_TOKENS, 99)]),
+        caller(),
+        Size(model="", body_bytes=0, max_output_tokens=60),
+    )
+    world.admit(who, nameless)
+    world.refusal(who, nameless)
+    assert world.check(who) is None
+    assert world.check_again(who, nameless) is not None
+
+
 def test_a_size_is_wanted_where_it_may_make_a_difference() -> None:
     mine, tokens = rule("mine", Unit.CONCURRENT, subject=Subject.USER), rule("t", Unit.TOTAL_TOKENS, 100)
 

@@ -307,12 +307,12 @@ class Limits:
             counts.append((ask.rule, ask.key))
         now = self._clock()
         due = now + refusal.retry_after
-        general = general and due - slack > now
-        if not general and model is None:
-            return
-        until = min(due - slack if general else due, now + BELIEVED)
-        told = Told(error, refusal.rule, until=until, due=due, asks=None if general else asks)
-        self._refusals.remember(self._who(caller, "" if general or model is None else model), told, counts)
+        if general and due - slack > now:
+            told = Told(error, refusal.rule, until=min(due - slack, now + BELIEVED), due=due)
+            self._refusals.remember(self._who(caller), told, counts)
+        elif model is not None:
+            told = Told(error, refusal.rule, until=min(due, now + BELIEVED), due=due, asks=asks)
+            self._refusals.remember(self._who(caller, model), told, counts)
 
     def _may_be_full(self, line: Line, key: str) -> bool:
         return line.queues or self._counts.full(line.index, key) is not None
@@ -323,7 +323,7 @@ class Limits:
             if cost < ask.cost:
                 self._refusals.forget((ask.rule, ask.key))
 
-    def _who(self, caller: Caller, model: str = "") -> Who:
+    def _who(self, caller: Caller, model: str | None = None) -> Who:
         """The same for callers that fall under the same rules and are counted under the same keys."""
         actor = caller.actor
         address = caller.address if actor is None or self._tells_addresses_apart else ""

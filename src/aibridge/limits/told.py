@@ -20,9 +20,9 @@ MOST = 10_000
 Count = tuple[int, str]
 """A rule's place and the key of a subject: what a refusal depends on."""
 
-Who = tuple[str, str, str, bool, str]
+Who = tuple[str, str, str, bool, str | None]
 """A caller, as far as rules can tell it from others: provider, token, address, whether it passes through; and the model
-that it calls, or nothing where that does not matter."""
+that it calls, where that matters."""
 
 
 class Told:
@@ -33,7 +33,9 @@ class Told:
 
     __slots__ = ("_due", "_error", "asks", "rule", "until")
 
-    def __init__(self, error: Refused, rule: int, *, until: float, due: float, asks: tuple[Ask, ...] | None) -> None:
+    def __init__(
+        self, error: Refused, rule: int, *, until: float, due: float, asks: tuple[Ask, ...] | None = None
+    ) -> None:
         self._error = error.lasting()
         self._due = due
         self.rule = rule
