@@ -296,6 +296,22 @@ def test_who_was_refused_is_looked_at_with_the_body_if_that_is_here() -> None:
     assert other.view is None
 
 
+def test_the_body_of_what_passes_through_is_not_looked_at() -> None:
+    queue = Rule(name="queue", unit=Unit.CONCURRENT, amount=9, queue_timeout=1.0, queue_size=1)
+    door = Door(ONE_A_SECOND, TOKENS, queue)
+    head = a_call(path=b"/openai/v1/models", method=b"GET").head
+    for look in range(3):
+        call = Call("1", head, request_body(b"whatever"), 100.0, 0)
+        call.actor = MIA
+        refusal = door.pace(call)
+        assert call.body.content() == b"whatever"
+        if look < 2:
+            assert refusal is None
+            with suppress(RateLimited):
+                finished(admit(door.limits)(Inside())(call, a_reply()[0]))
+    assert isinstance(refusal, RateLimited)
+
+
 def test_a_bad_body_that_is_looked_at_early_is_a_bad_body() -> None:
     door = Door(TOKENS)
     used_up = a_call(actor=MIA)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aibridge.domain.actor import Actor
-from aibridge.domain.errors import AtCapacity, BudgetSpent, RateLimited, Refused
-from aibridge.domain.rule import Rule, Subject, Unit
+from aibridge.domain.errors import PATIENCE, AtCapacity, BudgetSpent, RateLimited, Refused
+from aibridge.domain.rule import Mode, Rule, Subject, Unit
 from aibridge.domain.usage import Usage
-from aibridge.limits import told
+from aibridge.limits import known_full, told
 from aibridge.limits.counts import Ask, Held, Refusal
 from aibridge.limits.engine import Admission, Caller, Size
 from aibridge.overload.outcome import Outcome
@@ -153,19 +153,36 @@ def test_what_is_not_refused_whatever_is_asked_for_is_refused_to_who_asks_for_th
     assert world.admits(who, again) != same_model_or_size
 
 
-def test_what_is_told_to_who_asks_for_the_same_ends_and_is_forgotten_as_all_is() -> None:
+def test_what_is_told_to_who_asks_for_the_same_is_looked_at_again_after_a_moment() -> None:
     world, who = World([rule("m", model="m")]), caller()
-    admission = world.admit(who, SIZE)
+    world.admit(who, SIZE)
     world.refusal(who, SIZE)
-    for _ in range(2):
+    for looks in (1, 2):
+        world.now += known_full.BRIEFLY
         for _ in range(3):
             assert world.check_again(who, SIZE) is not None
-        world.now += told.BELIEVED
-    assert len(world.counts.looks) == 1, "it is told without a look while it is believed"
+        assert len(world.counts.looks) == looks
     assert world.limits.decisions["m", "everyone", "refused"] == 7
+
+
+def test_what_is_given_back_makes_what_is_told_to_who_asks_for_the_same_forgotten() -> None:
+    world, who = World([rule("m", model="m"), rule("all", amount=9)]), caller()
+    admission = world.admit(who, SIZE)
+    world.refusal(who, SIZE)
+    assert world.check_again(who, SIZE) is not None
     world.close(admission, counted=False)
     assert world.check_again(who, SIZE) is None
+    assert world.limits._refusals._by_count == {}
     assert world.admits(who, SIZE)
+
+
+def test_of_each_caller_the_last_refusal_is_remembered() -> None:
+    world, who = World([rule("t", Unit.TOTAL_TOKENS, 99), rule("all", amount=9)]), caller()
+    world.admit(who, LARGE)
+    for model in range(50):
+        world.refusal(who, Size(model=str(model), body_bytes=0, max_output_tokens=60 + model % 9))
+    assert len(world.limits._refusals) == 1
+    assert sum(map(len, world.limits._refusals._by_count.values())) == 2
 
 
 def test_a_room_that_is_full_is_looked_at_again_and_nothing_is_taken() -> None:
@@ -199,17 +216,51 @@ def test_what_is_looked_at_again_is_told_in_the_same_error_while_its_words_are_t
     assert "in 1 s" in third.detail
 
 
-def test_without_a_size_only_the_rules_for_all_models_are_looked_at() -> None:
-    rules = [rule("m", Unit.CONCURRENT, model="m"), rule("t", Unit.TOTAL_TOKENS, 1000), rule("all", Unit.CONCURRENT, 2)]
+def test_a_room_is_told_of_by_the_name_of_who_is_in_it() -> None:
+    for subject, name in ((Subject.USER, "user ada"), (Subject.TOKEN, "token tokenA"), (Subject.EVERYONE, "together")):
+        world, who = World([rule("room", Unit.CONCURRENT, subject=subject)]), caller()
+        world.admit(who)
+        world.refusal(who)
+        again = world.check_again(who)
+        assert again is not None
+        assert name in again.detail
+
+
+def test_without_a_size_only_the_rules_that_need_none_are_looked_at() -> None:
+    rules = [
+        rule("m", Unit.CONCURRENT, model="m"),
+        rule("t", Unit.TOTAL_TOKENS, 100),
+        rule("all", Unit.CONCURRENT, 2),
+        rule("calls", amount=9),
+    ]
     world, who = World(rules), caller()
     for _ in range(2):
         world.admit(caller(), Size(model="o", body_bytes=0, max_output_tokens=50))
-    refusal = world.refusal(who, SIZE)
-    assert "Limit all" in refusal.detail
+    refusal = world.refusal(who, LARGE)
+    assert "Limit t" in refusal.detail
     least = world.check_again(who)
     assert least is not None
-    assert [policy.name for policy in least.policies] == ["all", "t"]
-    assert [policy.name for policy in refusal.policies] == ["all", "m", "t"]
+    assert [policy.name for policy in least.policies] == ["all", "calls"]
+    assert [policy.name for policy in refusal.policies] == ["t", "m", "all", "calls"]
+
+
+def test_a_spent_budget_is_none_that_is_told_without_the_body() -> None:
+    world, who = World([rule("day", Unit.TOTAL_TOKENS, 100, 86400.0), rule("calls", amount=9)]), caller()
+    world.close(world.admit(who, SIZE), Usage(output_tokens=100))
+    assert isinstance(world.refusal(who, LARGE), BudgetSpent)
+    world.limits._refusals.clear()
+    assert world.check_again(who) is None
+    assert isinstance(world.check_again(who, LARGE), BudgetSpent)
+
+
+def test_what_is_told_without_the_body_is_not_remembered() -> None:
+    world, who = World([rule("calls", subject=Subject.USER), rule("m", model="m", amount=2)]), caller()
+    world.admit(who, SIZE)
+    world.refusal(who, SIZE)
+    for looks in (1, 2):
+        assert isinstance(world.check_again(who), RateLimited)
+        assert len(world.counts.looks) == looks
+    assert world.check(who) is None
 
 
 def test_a_model_without_a_name_is_told_apart_from_whatever_is_asked_for() -> None:
@@ -238,6 +289,24 @@ def test_a_size_is_wanted_where_it_may_make_a_difference() -> None:
     assert not wanted([rule("calls")]), "no rule weighs"
     assert not wanted([rule("calls"), tokens], passes_through=True)
     assert not wanted([mine, tokens]), "no room for the smallest either"
+    assert wanted([rule("room", Unit.CONCURRENT, model="m"), tokens]), "there may be room for another model"
+
+
+def test_a_size_is_wanted_again_when_something_else_says_no() -> None:
+    world, who = World([rule("t", Unit.TOTAL_TOKENS, 99), rule("mine", Unit.CONCURRENT)]), caller()
+    admission = world.admit(who, LARGE)
+    wanted = []
+    for size in (LARGE, SMALL):
+        world.refusal(who, size)
+        wanted.append(world.limits.wants_size(who))
+    assert isinstance(world.check_again(who, SMALL), AtCapacity)
+    world.close(admission, Usage(output_tokens=60))
+    assert isinstance(world.check_again(who, LARGE), RateLimited)
+    wanted.append(world.limits.wants_size(who))
+    world.admit(who, SMALL)
+    assert isinstance(world.check_again(who, SMALL), AtCapacity)
+    wanted.append(world.limits.wants_size(who))
+    assert wanted == [True, False, True, False]
 
 
 def test_by_other_rules_nothing_is_known_of_who_was_refused() -> None:
@@ -325,6 +394,9 @@ RULES = st.lists(
             rule("slots", Unit.CONCURRENT, 2),
             rule("mine", Unit.CONCURRENT, 1, subject=Subject.USER),
             rule("m", amount=1, window=4.0, model="m"),
+            rule("room", Unit.CONCURRENT, 1, model="m"),
+            rule("day", Unit.TOTAL_TOKENS, 300, 86400.0, subject=Subject.USER),
+            rule("dark", Unit.CONCURRENT, 1, mode=Mode.SHADOW),
         ]
     ),
     unique_by=lambda limit: limit.name,
@@ -342,20 +414,29 @@ STEPS = st.lists(
 )
 
 
-def decided(world: World, who: Caller, size: Size | None) -> Refusal | None:
-    """What the counts say to a call of this size, or, without one, to the least that there is; nothing is taken."""
+def decided(world: World, who: Caller, size: Size, *, least: bool = False) -> Refusal | None:
+    """What the counts say to a call, or to the `least` of it, which is what needs no body; nothing is taken."""
     asks = []
     for place, limit in enumerate(world.rules):
         line = world.limits._lines[place]
         key = line.key(who)
-        if key is not None and limit.model in ("*", size and size.model):
-            cost = 1.0 if line.measure is None or size is None else line.measure.of_expected(size)
-            asks.append(Ask(place, key, cost))
+        if key is not None and limit.model in ("*", size.model) and not (least and limit.needs_body):
+            asks.append(Ask(place, key, 1.0 if line.measure is None else line.measure.of_expected(size)))
     answer: Held | Refusal = world.counts.try_take(tuple(asks), world.now)
     if isinstance(answer, Refusal):
         return answer
     world.counts.settle(answer, (0.0,) * len(answer.asks), Outcome.IGNORED)
     return None
+
+
+def agree(told: Refused, expected: Refusal, rules: list[Rule]) -> None:
+    """What is told at the door is what the decision says; what is remembered may be short of a debt made since."""
+    assert told.rejection is not None
+    if rules[expected.rule].held or isinstance(told, AtCapacity):
+        assert told.rejection.limit == rules[expected.rule].name
+    else:
+        assert told.rejection.retry_after <= expected.retry_after + 1e-6
+        assert isinstance(told, BudgetSpent) == (told.rejection.retry_after > PATIENCE)
 
 
 @settings(max_examples=300, deadline=None)
@@ -373,17 +454,17 @@ def test_who_is_refused_at_the_door_would_be_refused_anyway(
             if admissions:
                 world.close(admissions.pop(), Usage(output_tokens=used), counted=step == "close")
             continue
-        told, weighed = world.check(who), None
-        if told is None and who.refused_by is not None:
-            weighed = size if world.limits.wants_size(who) else None
-            told = world.check_again(who, weighed)
-            assert (told is None) == (decided(world, who, weighed) is None)
-        if told is None:
+        refusal = world.check(who)
+        if refusal is not None:
+            for model in ("m", "another"):
+                assert decided(world, who, Size(model=model, body_bytes=0, max_output_tokens=1)) is not None
+        elif who.refused_by is not None:
+            whole = world.limits.wants_size(who) or not any(limit.needs_body for limit in rules)
+            refusal = world.check_again(who, size if whole and world.limits.needs_body else None)
+            expected = decided(world, who, size, least=not whole)
+            assert (refusal is None) == (expected is None)
+            if refusal is not None and expected is not None:
+                agree(refusal, expected, rules)
+        if refusal is None:
             with suppress(Refused):
                 admissions.append(world.admit(who, size))
-            continue
-        expected = decided(world, who, weighed)
-        assert expected is not None
-        if isinstance(told, AtCapacity):
-            assert told.rejection is not None
-            assert told.rejection.limit == rules[expected.rule].name

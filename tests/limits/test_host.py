@@ -17,7 +17,7 @@ from aibridge.domain.rule import Mode, Rule, Unit
 from aibridge.limits.counts import Ask, Held, Place, Present, Refusal
 from aibridge.limits.host import HostCounts
 from aibridge.limits.host_frames import Batches, FromWorker, Look, Take, Tripped
-from aibridge.limits.known_full import BELIEVED
+from aibridge.limits.known_full import BRIEFLY
 from aibridge.overload.outcome import Outcome
 
 ONE = (Ask(rule=0, key=""),)
@@ -41,6 +41,12 @@ async def held_by(worker: HostCounts, asks: tuple[Ask, ...] = ONE, place: Place 
     held = await worker.take(asks, place)
     assert isinstance(held, Held)
     return held
+
+
+async def refused(worker: HostCounts, asks: tuple[Ask, ...]) -> Refusal:
+    answer = await worker.take(asks)
+    assert isinstance(answer, Refusal)
+    return answer
 
 
 def test_a_held_limit_is_one_limit_over_all_workers() -> None:
@@ -89,30 +95,90 @@ def test_a_refusal_arrives_as_the_place_that_counts_said_it() -> None:
 
 
 def test_what_was_found_full_is_known_for_a_moment_without_asking() -> None:
-    mine, queue = (Ask(0, "ada"),), (Ask(2, ""),)
+    mine, queue, calls = (Ask(0, "ada"),), (Ask(2, ""),), (Ask(1, "ada"),)
 
     async def scenario() -> None:
         async with host(one_at_once, requests, one_and_a_queue) as made:
             here, there = made.workers
-            first, _ = await held_by(here, mine), await held_by(here, queue)
+            first = await held_by(here, mine)
+            await held_by(here, queue)
             assert here.full(0, "ada") is here.refused(mine) is None
-            assert isinstance(await here.take((*mine, Ask(1, "ada"))), Refusal)
+            await refused(here, mine)
             known = here.full(0, "ada")
             assert known is not None
             assert (known.rule, known.key, known.used) == (0, "ada", 1.0)
-            assert here.refused((Ask(1, "ada"), *mine)) == known
+            assert here.refused(calls + mine) is not None
             assert here.full(0, "bob") is there.full(0, "ada") is None
-            assert isinstance(await there.take(mine), Refusal)
+            await refused(there, mine)
             assert there.full(0, "ada") is not None
             here.settle(first, None, Outcome.SUCCESS)
             assert here.full(0, "ada") is None, "it was given back here"
-            await asyncio.sleep(BELIEVED * 1.5)
+            await asyncio.sleep(BRIEFLY * 1.5)
             assert there.full(0, "ada") is None, "it may have been given back elsewhere"
             for _ in range(3):
-                await held_by(here, (Ask(1, "ada"),))
-            for asks in (queue, (Ask(1, "ada"),)):
-                assert isinstance(await here.take(asks), Refusal)
+                await held_by(here, calls)
+            for asks in (queue, calls):
+                await refused(here, asks)
                 assert here.refused(asks) is None, "there is a queue, or the wait is certain"
+
+    uvloop.run(scenario())
+
+
+def test_each_is_told_to_come_later_than_the_one_before() -> None:
+    async def scenario() -> list[float]:
+        async with host(one_at_once) as made:
+            worker = made.workers[0]
+            await held_by(worker)
+            await asyncio.sleep(0.02)
+            refusal = await refused(worker, ONE)
+            assert refusal.step is not None
+            waits = [refusal.retry_after]
+            for _ in range(3):
+                known = worker.full(0, "")
+                assert known is not None
+                waits.append(known.retry_after)
+            steps = [later - earlier for earlier, later in pairwise(waits)]
+            assert steps == pytest.approx([refusal.step] * 3)
+            return waits
+
+    assert min(uvloop.run(scenario())) > 0.01
+
+
+def test_what_is_given_back_while_a_refusal_is_on_its_way_makes_it_doubtful() -> None:
+    async def scenario() -> None:
+        async with host(two_at_once) as made:
+            worker = made.workers[0]
+            first, _ = await held_by(worker), await held_by(worker)
+            refusing = asyncio.create_task(worker.take(ONE))
+            await asyncio.sleep(0)
+            worker.settle(first, None, Outcome.SUCCESS)
+            assert isinstance(await refusing, Refusal)
+            assert worker.full(0, "") is None
+            held = asyncio.create_task(worker.take(ONE))
+            refusing = asyncio.create_task(worker.take(ONE))
+            await refusing
+            assert worker.full(0, "") is not None
+            held.cancel()  # it is held, and not told yet
+            with contextlib.suppress(asyncio.CancelledError):
+                await held
+
+    uvloop.run(scenario())
+
+
+def test_a_call_that_is_cancelled_gives_back_what_it_may_have_taken() -> None:
+    async def scenario() -> None:
+        async with host(one_at_once) as made:
+            worker = made.workers[0]
+            taking = asyncio.create_task(worker.take(ONE))
+            await asyncio.sleep(0)
+            await refused(worker, ONE)
+            assert worker.full(0, "") is not None
+            taking = asyncio.create_task(worker.take(ONE))
+            await asyncio.sleep(0)
+            taking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await taking
+            assert worker.full(0, "") is None
 
     uvloop.run(scenario())
 
@@ -122,28 +188,25 @@ def test_a_room_is_not_known_to_be_full_by_other_rules() -> None:
         async with host(one_at_once) as made:
             worker = made.workers[0]
             await held_by(worker)
-            assert isinstance(await worker.take(ONE), Refusal)
+            await refused(worker, ONE)
             worker.replace({0: two_at_once})
             assert worker.full(0, "") is None
 
     uvloop.run(scenario())
 
 
-def test_everybody_is_told_the_wait_for_the_room_alone() -> None:
-    async def scenario() -> float:
+def test_a_room_that_is_not_all_that_lacks_is_asked_for_again() -> None:
+    async def scenario() -> None:
         async with host(one_at_once, requests) as made:
             worker = made.workers[0]
             await held_by(worker)
             for _ in range(3):
-                worker.settle(await held_by(worker, (Ask(1, "ada"),)), None, Outcome.SUCCESS)
-            answer = await worker.take((*ONE, Ask(1, "ada")))
-            assert isinstance(answer, Refusal)
-            assert answer.retry_after > 50.0, "this one has no calls left as well"
-            known = worker.full(0, "")
-            assert known is not None
-            return known.retry_after
+                await held_by(worker, (Ask(1, "ada"),))
+            refusal = await refused(worker, (*ONE, Ask(1, "ada")))
+            assert refusal.retry_after > 50.0, "this one has no calls left as well; others may"
+            assert worker.full(0, "") is None
 
-    assert uvloop.run(scenario()) < 1.0
+    uvloop.run(scenario())
 
 
 def test_a_call_is_settled_with_what_it_used() -> None:

@@ -2,7 +2,7 @@
 
 from aibridge.limits import known_full
 from aibridge.limits.counts import Ask
-from aibridge.limits.known_full import BELIEVED, KnownFull
+from aibridge.limits.known_full import BRIEFLY, KnownFull
 
 HOUSE, MINE = (0, ""), (1, "ada")
 
@@ -12,9 +12,9 @@ def test_it_is_believed_for_a_moment() -> None:
     known = KnownFull[str](lambda: now[0])
     assert known.get(HOUSE) is None
     known.found(HOUSE, "full")
-    now[0] += BELIEVED * 0.9
+    now[0] += BRIEFLY * 0.9
     assert (known.get(HOUSE), known.get(MINE)) == ("full", None)
-    now[0] += BELIEVED * 0.2
+    now[0] += BRIEFLY * 0.2
     assert known.get(HOUSE) is None
 
 

@@ -74,7 +74,7 @@ def test_what_is_held_comes_back() -> None:
     held(memory, Ask(0, ""))
     memory.settle(first, (1.0,), Outcome.SUCCESS, 4.0)
     held(memory, Ask(0, ""), now=4.0)
-    assert refused(memory, Ask(0, ""), now=4.0) == Refusal(rule=0, key="", used=2, retry_after=2.0)
+    assert refused(memory, Ask(0, ""), now=4.0) == Refusal(rule=0, key="", used=2, retry_after=2.0, step=2.0)
 
 
 def test_a_call_takes_all_or_nothing() -> None:
@@ -95,6 +95,29 @@ def test_a_refusal_names_the_first_rule_and_the_longest_wait() -> None:
         held(memory, Ask(0, "ada"), Ask(1, "ada", 300.0))
     answer = refused(memory, Ask(2, "ada"), Ask(0, "ada"), Ask(1, "ada", 100.0))
     assert (answer.rule, answer.used, answer.retry_after) == (0, 2.0, 10.0)
+
+
+def test_the_longest_wait_may_be_that_of_any_of_those_that_refuse() -> None:
+    long = Rule(name="long", unit=Unit.REQUESTS, amount=1, window=500.0)
+    memory = Memory([long, CALLS, SLOTS], lambda: 0.0)
+    asks = (Ask(0, ""), Ask(1, "ada"), Ask(2, ""))
+    held(memory, *asks)
+    for ask in asks[1:] * 2:
+        memory.try_take((ask,), 0.0)
+    for order in (asks, asks[::-1]):
+        refusal = refused(memory, *order)
+        assert (refusal.rule, refusal.retry_after, refusal.step) == (order[0].rule, 500.0, None)
+
+
+def test_who_shares_a_count_for_want_of_places_is_refused_by_that() -> None:
+    """And not asked again elsewhere to be told so: by then there may be a place, where nothing is counted yet."""
+    mine = Rule(name="mine", unit=Unit.CONCURRENT, amount=1, subject=Subject.USER)
+    memory = Memory([mine], lambda: 0.0, most_keys=40)
+    calls = [held(memory, Ask(0, str(number))) for number in range(40)]
+    held(memory, Ask(0, "beyond"))
+    memory.settle(calls[35], None, Outcome.SUCCESS)
+    answers = [memory.try_take((Ask(0, "another"),), 0.0) for _ in range(3)]
+    assert [isinstance(answer, Held) for answer in answers] == [False, True, False]
 
 
 def test_waiting_as_told_admits_all_of_them() -> None:
@@ -218,7 +241,8 @@ def test_who_looks_is_told_what_who_asks_is() -> None:
     assert memory.refused((Ask(2, ""),)) is None, "it is in shadow mode"
     both = memory.refused((Ask(1, ""), Ask(7, ""), Ask(0, "")))
     assert both is not None, "one without a queue is full as well"
-    assert (both.rule, both.used) == (1, 1)
+    assert (both.rule, both.used, both.step) == (1, 1, None)
+    assert [refused(memory, Ask(place, ""), now=9.0).step is None for place in (0, 1)] == [False, True]
     large = memory.refused((Ask(3, "ada", 9000.0),))
     assert large == Refusal(rule=3, key="ada", used=600.0, retry_after=60.0)
 

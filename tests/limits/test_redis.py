@@ -145,6 +145,24 @@ def test_what_was_found_full_a_moment_ago_is_known_without_asking(server: Valkey
     uvloop.run(scenario())
 
 
+def test_who_has_spent_something_is_not_told_of_a_room_instead(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, CALLS, HELD) as (counts,):
+            asks = Ask(0, "ann"), Ask(1, "ann")
+            for _ in range(2):
+                await held(counts, *asks)
+            room = await refused(counts, *asks)
+            assert (room.rule, room.step is None) == (1, False)
+            assert counts.refused(asks) is not None
+            counts._known_full.clear()
+            await held(counts, Ask(0, "ann"))
+            both = await refused(counts, *asks)
+            assert (both.rule, both.step) == (0, None)
+            assert counts.refused(asks) is None
+
+    uvloop.run(scenario())
+
+
 def test_only_those_who_use_most_are_shown(server: ValkeyServer) -> None:
     async def scenario() -> None:
         async with replicas(server, CALLS, HELD) as (counts,):

@@ -20,6 +20,10 @@ class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cost: float = 1.0
 
 
+Count = tuple[int, str]
+"""What is counted: a rule's number and the key of a subject."""
+
+
 class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How a call waits where it may wait: fairly between `group`s (organizations), then between `flow`s (actors).
 
@@ -47,7 +51,9 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """No, for now: the first rule that said so, and when all of them will say yes.
 
     `used` is what of the rule's amount is taken; `retry_after` is in seconds and exact for what is spent, an estimate
-    for what is held. `waited` is how long the call stood in a queue before it was refused, in seconds.
+    for what is held. `waited` is how long the call stood in a queue before it was refused, in seconds. Where all that
+    is lacking is a place under one rule, without a queue, `step` is how many seconds later each one more that finds
+    none is told to come.
     """
 
     rule: int
@@ -55,6 +61,7 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     used: float
     retry_after: float
     waited: float = 0.0
+    step: float | None = None
 
 
 class Held(msgspec.Struct, array_like=True):
@@ -119,7 +126,10 @@ class Counts(Protocol):
         ...
 
     def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:
-        """What is known, without asking anybody, of a call: that `take` would refuse it now. Takes nothing."""
+        """What is known, without asking anybody, of a call: that `take` would refuse it now. Takes nothing.
+
+        A place that has to ask others knows only of rules over what is held, and how it was a moment ago.
+        """
         ...
 
     def replace(self, rules: Mapping[int, Rule]) -> None:

@@ -15,6 +15,7 @@ from aibridge.limits.admission import Admission
 from aibridge.limits.counts import Ask, Counts, Held, Refusal
 from aibridge.limits.estimate import Size, Tariff
 from aibridge.limits.explain import refused
+from aibridge.limits.known_full import BRIEFLY
 from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
 from aibridge.limits.numbers import numbered
@@ -101,41 +102,39 @@ class Limits:
                 return full
         if self._refusals:
             told = self._refusals.get(self._who(caller))
-            if told is not None and now < told.until:
-                self._lines[told.rule].refused += 1
-                return told.again(now)
+            if told is not None and told.asks is None and now < told.until:
+                return self._told(told, now)
         return None
 
     def wants_size(self, caller: Caller) -> bool:
         """Whether `check_again` can tell more when it knows the size of the call: not if it would be refused anyway."""
         by = caller.refused_by
-        return self.needs_body and not caller.passes_through and not (by is not None and by.whatever)
+        return self.needs_body and not caller.passes_through and not (by is not None and by.regardless)
 
     def check_again(self, caller: Caller, size: Size | None, now: float) -> Refused | None:
         """What is known, beyond `check`, of one whose last call was refused, without asking. Takes nothing.
 
-        That is the decision about a call of this size, or, without a size, about the least that the caller can ask for:
-        what is asked of the rules for all models, where the smallest call asks it.
+        That is the decision about a call of this size. Without a size it is the one about what every call of the caller
+        asks, by the rules that need no body.
         """
         if size is None:
-            terms = caller.terms
-            if terms is None or terms.in_force is not self._lines:
+            if caller.terms is None or caller.terms.in_force is not self._lines:
                 return None
-            terms = terms.least
+            terms = caller.terms.least
             asks = terms.asks
         else:
             terms = self._terms(caller, size.model)
             asks = terms.asked(size) if terms.weighed else terms.asks
-            told = self._refusals.get(self._who(caller, size.model))
+            told = self._refusals.get(self._who(caller))
             if told is not None and now < told.until and told.asks == asks:
-                self._lines[told.rule].refused += 1
-                return told.again(now)
+                return self._told(told, now)
         refusal = self._counts.refused(asks, terms.memo)
         if refusal is None:
             return None
-        line = caller.refused_by = self._lines[refusal.rule]
+        line = self._lines[refusal.rule]
         if not line.rule.held:
-            return self._no(refusal, asks, caller, self._lines, None if size is None else size.model)
+            return self._no(refusal, asks, caller, self._lines, whole=terms is caller.terms)
+        caller.refused_by = line
         line.refused += 1
         return terms.room(line, caller).full(refusal)
 
@@ -163,7 +162,7 @@ class Limits:
         if answer is None:
             answer = await self._ask(terms, asks, caller, size)
         if isinstance(answer, Refusal):
-            raise self._no(answer, asks, caller, self._since(terms), terms.model)
+            raise self._no(answer, asks, caller, self._since(terms))
         lines, weighed = terms.lines, terms.weighed
         if answer.asks is not asks or terms.in_force is not self._lines:
             known = self._since(terms)
@@ -267,31 +266,37 @@ class Limits:
                 return self._rooms[line.index].full(refusal)
         return None
 
+    def _told(self, told: Told, now: float) -> Refused:
+        self._lines[told.rule].refused += 1
+        return told.again(now)
+
     def _no(
         self,
         refusal: Refusal,
         asks: tuple[Ask, ...],
         caller: Caller,
         lines: Mapping[int, Line],
-        model: str | None,
+        *,
+        whole: bool = True,
     ) -> Refused:
-        """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before."""
+        """The error for a refusal, which is remembered where it is certain to hold: never that of rules of before.
+
+        Nor if the asks are not the `whole` of a call's: then the wait may be longer, and another rule the first.
+        """
         _count_wait(lines, asks, refusal.waited)
         line = caller.refused_by = lines[refusal.rule]
         policies = policies_of(line, [lines[ask.rule] for ask in asks])
         error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
-        if lines is self._lines and not line.rule.held:
-            self._remember(error, refusal, asks, caller, model)
+        if lines is self._lines and whole and not line.rule.held:
+            self._remember(error, refusal, asks, caller)
         line.refused += 1
         return error
 
-    def _remember(
-        self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller, model: str | None
-    ) -> None:
+    def _remember(self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> None:
         """Remember a refusal whose wait is certain: not so where a place must come free, whose wait is a guess.
 
-        It is that of every call of this caller, or, where a rule for some models only has a say or a smaller call may
-        be admitted earlier, of every call to this model that asks for the same.
+        It is that of every call of this caller; or, where a rule for some models only has a say or a smaller call may
+        be admitted earlier, of every call that asks for the same.
         """
         slack = 0.0
         counts = []
@@ -307,12 +312,10 @@ class Limits:
             counts.append((ask.rule, ask.key))
         now = self._clock()
         due = now + refusal.retry_after
-        if general and due - slack > now:
-            told = Told(error, refusal.rule, until=min(due - slack, now + BELIEVED), due=due)
-            self._refusals.remember(self._who(caller), told, counts)
-        elif model is not None:
-            told = Told(error, refusal.rule, until=min(due, now + BELIEVED), due=due, asks=asks)
-            self._refusals.remember(self._who(caller, model), told, counts)
+        general = general and due - slack > now
+        until = min(due - slack, now + BELIEVED) if general else min(due, now + BRIEFLY)
+        told = Told(error, refusal.rule, until=until, due=due, asks=None if general else asks, counts=counts)
+        self._refusals.remember(self._who(caller), told)
 
     def _may_be_full(self, line: Line, key: str) -> bool:
         return line.queues or self._counts.full(line.index, key) is not None
@@ -323,11 +326,11 @@ class Limits:
             if cost < ask.cost:
                 self._refusals.forget((ask.rule, ask.key))
 
-    def _who(self, caller: Caller, model: str | None = None) -> Who:
+    def _who(self, caller: Caller) -> Who:
         """The same for callers that fall under the same rules and are counted under the same keys."""
         actor = caller.actor
         address = caller.address if actor is None or self._tells_addresses_apart else ""
-        return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through, model
+        return caller.provider, "" if actor is None else actor.token_id, address, caller.passes_through
 
 
 def _note(held: Held, lines: Mapping[int, Line]) -> None:

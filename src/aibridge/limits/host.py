@@ -27,6 +27,7 @@ from aibridge.limits.host_frames import (
     Tripped,
 )
 from aibridge.limits.known_full import KnownFull
+from aibridge.overload.concurrency import HORIZON
 from aibridge.overload.outcome import Outcome
 
 _ORPHANED: Final = 1.0
@@ -50,7 +51,9 @@ class HostCounts(asyncio.Protocol):
         self._asked: dict[int, asyncio.Future[Took | Refusal | None]] = {}
         self._looking: dict[int, asyncio.Future[list[Present]]] = {}
         self._to_say: list[FromWorker] = []
-        self._known_full: KnownFull[Refusal] = KnownFull(self._loop.time)
+        self._known_full: KnownFull[_Full] = KnownFull(self._loop.time)
+        self._changes = 0
+        """How often something here made a refusal doubtful that is still on its way."""
         self._closing = False
         self._lost = self._loop.create_future()
         self._transport: asyncio.Transport
@@ -68,7 +71,7 @@ class HostCounts(asyncio.Protocol):
         """Take all or nothing; see `Counts`."""
         if not self.healthy:
             return _orphaned(asks)
-        number = next(self._numbers)
+        number, changes = next(self._numbers), self._changes
         future: asyncio.Future[Took | Refusal | None] = self._loop.create_future()
         self._asked[number] = future
         self._say(Take(number=number, asks=asks, place=place))
@@ -77,32 +80,37 @@ class HostCounts(asyncio.Protocol):
         except asyncio.CancelledError:
             # The answer may be on its way, or here and unread: whichever it is, the service knows what to free.
             self._say(Cancel(number=number))
+            self._given_back(asks)
             raise
         finally:
             self._asked.pop(number, None)
         if answer is None:
             return _orphaned(asks)
         if isinstance(answer, Refusal):
+            if answer.step is not None and changes == self._changes:
+                self._known_full.found((answer.rule, answer.key), _Full(answer, answer.step))
             return answer
         counted = asks if answer.asks is None else answer.asks
         return Held(number=number, asks=counted, shadows=answer.shadows, waited=answer.waited)
 
     def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome) -> None:
         """Give back, with the next write; see `Counts`."""
-        for ask in held.asks:
-            self._known_full.given_back((ask.rule, ask.key))
+        self._given_back(held.asks)
         self._say(Settle(number=held.number, costs=costs, outcome=outcome))
 
     def full(self, rule: int, key: str) -> Refusal | None:
         """Whether a moment ago a held rule without a queue had nothing left; see `Counts`."""
-        return self._known_full.get((rule, key))
+        known = self._known_full.get((rule, key))
+        return None if known is None else known.told()
 
     def refused(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Refusal | None:  # noqa: ARG002 (see `full`)
         """Whether a moment ago one of these was full; see `Counts`."""
-        return self._known_full.of(asks)
+        known = self._known_full.of(asks)
+        return None if known is None else known.told()
 
     def replace(self, rules: Mapping[int, Rule]) -> None:
         """Tell the supervisor, before any call is asked about by them; see `Counts`."""
+        self._changes += 1
         self._known_full.clear()
         self._say(Replace(rules=dict(rules)))
 
@@ -148,9 +156,7 @@ class HostCounts(asyncio.Protocol):
             match frame:
                 case Took(number=number):
                     _resolve(self._asked.get(number), frame)
-                case Refused(number=number, refusal=refusal, full=full):
-                    if full is not None:
-                        self._known_full.found((full.rule, full.key), full)
+                case Refused(number=number, refusal=refusal):
                     _resolve(self._asked.get(number), refusal)
                 case Seen(number=number, present=present):
                     _resolve(self._looking.get(number), present)
@@ -167,6 +173,11 @@ class HostCounts(asyncio.Protocol):
         if not self._closing:
             self._gone()
 
+    def _given_back(self, asks: tuple[Ask, ...]) -> None:
+        self._changes += 1
+        for ask in asks:
+            self._known_full.given_back((ask.rule, ask.key))
+
     def _say(self, frame: FromWorker) -> None:
         if not self._to_say:
             self._loop.call_soon(self._flush)
@@ -176,6 +187,21 @@ class HostCounts(asyncio.Protocol):
         if self._to_say and not self._transport.is_closing():
             self._transport.write(self._batches.written(self._to_say))
         self._to_say = []
+
+
+class _Full:
+    """What the supervisor said of a room that is full, and what those are told who ask for it next."""
+
+    def __init__(self, refusal: Refusal, step: float) -> None:
+        self._refusal = refusal
+        self._step = step
+        self._wait = refusal.retry_after
+
+    def told(self) -> Refusal:
+        """The refusal for one more: each is told to come a step later than the one before."""
+        self._wait = min(self._wait + self._step, HORIZON)
+        said = self._refusal
+        return Refusal(said.rule, said.key, said.used, self._wait)
 
 
 def _resolve(future: asyncio.Future[_Answer] | None, answer: _Answer) -> None:

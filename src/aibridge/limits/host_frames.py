@@ -63,11 +63,10 @@ class Took(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
-    """A take is refused, and holds nothing. `full` is for all who ask for what refused it, where nobody can wait."""
+    """A take is refused, and holds nothing."""
 
     number: int
     refusal: Refusal
-    full: Refusal | None = None
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=7):

@@ -157,8 +157,7 @@ class _Worker(asyncio.Protocol):
 
     def _decided(self, take: Take, answer: Held | Refusal) -> None:
         if isinstance(answer, Refusal):
-            full = self._counts.full(answer.rule, answer.key)
-            self.say(Refused(number=take.number, refusal=answer, full=full))
+            self.say(Refused(number=take.number, refusal=answer))
             return
         self._held[take.number] = answer
         counted = None if answer.asks == take.asks else answer.asks

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from aibridge.limits.counts import Ask
+from aibridge.limits.counts import Ask, Count
 
-BELIEVED = 0.01
+BRIEFLY = 0.01
 """Seconds for which a limit that was found full is taken to be so without asking, unless something is given back here.
 
 What comes free elsewhere may stay unused for as long, where only those want it who look here.
@@ -14,8 +14,6 @@ What comes free elsewhere may stay unused for as long, where only those want it 
 MOST = 1_000
 """Limits remembered; beyond, all are forgotten. Each then costs one question more."""
 
-Count = tuple[int, str]
-"""A rule's number and a subject's key."""
 T = TypeVar("T")
 
 
@@ -30,7 +28,7 @@ class KnownFull(Generic[T]):
         """Somebody who counts says that it is full."""
         if len(self._said) >= MOST:
             self._said.clear()
-        self._said[count] = self._clock() + BELIEVED, said
+        self._said[count] = self._clock() + BRIEFLY, said
 
     def get(self, count: Count) -> T | None:
         """What was said when it was found full; None where that is not known any more."""

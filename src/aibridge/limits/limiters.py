@@ -60,21 +60,14 @@ class Limiters:
             gcra.take(now, asks[place].cost)
         return True
 
-    def refused(self, asks: Sequence[Ask], now: float) -> list[Ask]:
+    def lacking(self, asks: Sequence[Ask], now: float) -> "Lacking":
         """The asks for which there is not enough left."""
-        return [ask for ask, limiter in zip(asks, self.each, strict=True) if not limiter.admits(now, ask.cost)]
-
-    def refusal(self, asks: Sequence[Ask], now: float, waited: float = 0.0) -> Refusal | None:
-        """What those are told for whom there is not enough left; `waited` is for how long they stood in a queue."""
-        first: Ask | None = None
-        used = wait = 0.0
+        lacking = Lacking([], [])
         for ask, limiter in zip(asks, self.each, strict=True):
             if not limiter.admits(now, ask.cost):
-                if first is None:
-                    first = ask
-                    used = limiter.used(now)
-                wait = max(wait, limiter.wait(now, ask.cost))
-        return None if first is None else Refusal(first.rule, first.key, used, wait, waited)
+                lacking.asks.append(ask)
+                lacking.limiters.append(limiter)
+        return lacking
 
     def give_back(self, taken_at: float, outcome: Outcome, now: float) -> None:
         """Give back what is held by a call that took it at `taken_at`."""
@@ -93,3 +86,25 @@ class Limiters:
         for place, window in self.windows:
             if costs[place] < 1.0:
                 window.give_back(taken_at, now)
+
+
+class Lacking:
+    """The asks of a call for which there was not enough left, and who said so: none where it would be admitted."""
+
+    __slots__ = ("asks", "limiters")
+
+    def __init__(self, asks: list[Ask], limiters: list[Limiter]) -> None:
+        self.asks = asks
+        self.limiters = limiters
+
+    def refusal(self, now: float, waited: float, *, queue: bool) -> Refusal:
+        """What the call is told; `queue` says whether others may wait for what it lacks."""
+        first, limiter = self.asks[0], self.limiters[0]
+        used, wait = limiter.used(now), limiter.wait(now, first.cost)
+        step: float | None = None
+        if len(self.asks) > 1:
+            others = zip(self.asks[1:], self.limiters[1:], strict=True)
+            wait = max(wait, *[other.wait(now, ask.cost) for ask, other in others])
+        elif isinstance(limiter, ConcurrencyLimiter) and not queue:
+            step = limiter.step(now)
+        return Refusal(first.rule, first.key, used, wait, waited, step)

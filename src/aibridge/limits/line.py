@@ -20,7 +20,7 @@ class Line:
     """
 
     __slots__ = (
-        *("index", "rule", "key", "provider", "model", "policy", "measure", "enforced", "queues", "whatever"),
+        *("index", "rule", "key", "provider", "model", "policy", "measure", "enforced", "queues", "regardless"),
         *("admitted", "refused", "shadow_refused", "queued", "ended", "waiting", "waits", "waited"),
     )
 
@@ -43,8 +43,8 @@ class Line:
         self.measure: Measure | None = tariff.measure(rule.unit) if rule.weighed else None
         self.enforced = rule.mode is Mode.ENFORCE
         self.queues = rule.queues
-        self.whatever = rule.held and rule.model == "*"
-        """Whether it refuses a caller's calls whatever they ask for."""
+        self.regardless = rule.held and rule.model == "*"
+        """Whether it refuses calls regardless of what they ask for."""
 
     @property
     def in_progress(self) -> int:

@@ -8,7 +8,7 @@ from time import monotonic
 from aibridge.domain.rule import Mode, Rule
 from aibridge.limits.counters import Permits, Spent
 from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
-from aibridge.limits.limiters import Limiters
+from aibridge.limits.limiters import Lacking, Limiters
 from aibridge.limits.queues import Queue, Queues, Waiter
 from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.outcome import Outcome
@@ -131,9 +131,8 @@ class Memory:
             return self.refused(self._known(asks))
         if limiters.weighed and limiters.exceeded(asks):
             asks = self._clamped(asks)
-        if self._queueing and self._all_queue(limiters.refused(asks, now)):
-            return None
-        return limiters.refusal(asks, now)
+        lacking = limiters.lacking(asks, now)
+        return None if not lacking.asks or self._all_queue(lacking) else lacking.refusal(now, 0.0, queue=False)
 
     async def present(self, most: int) -> list[Present]:
         """The present use of each rule; see `Counts`."""
@@ -176,7 +175,7 @@ class Memory:
         """What was looked up by now may be something else the next time."""
         self._epoch = object()
 
-    def _decide(self, asks: tuple[Ask, ...], now: float, memo: Memo | None = None) -> Taken | list[Ask]:
+    def _decide(self, asks: tuple[Ask, ...], now: float, memo: Memo | None = None) -> Taken | Lacking:
         """Take everything, or nothing and say which of the asks were refused.
 
         Raises:
@@ -189,15 +188,15 @@ class Memory:
             asks = self._clamped(asks)
         if limiters.take(asks, now):
             return Taken(next(self._numbers), asks, (), 0.0, now, limiters)
-        return limiters.refused(asks, now)
+        return limiters.lacking(asks, now)
 
-    def _decide_beside_shadows(self, asks: tuple[Ask, ...], now: float) -> Taken | list[Ask]:
+    def _decide_beside_shadows(self, asks: tuple[Ask, ...], now: float) -> Taken | Lacking:
         """As `_decide`, where rules are in shadow mode: of each of them is taken by itself, once the others admit."""
         counters = self._counters
         taken = [ask for ask in asks if not counters[ask.rule].shadow]
         limiters = self._limiters(taken, now)
         if not limiters.take(taken, now):
-            return limiters.refused(taken, now)
+            return limiters.lacking(taken, now)
         each, over = limiters.each, []
         for ask in asks:
             if counters[ask.rule].shadow:
@@ -235,22 +234,22 @@ class Memory:
             [ask if ask.cost <= (most := counters[ask.rule].most) else Ask(ask.rule, ask.key, most) for ask in asks]
         )
 
-    def _refusal(self, refused: list[Ask], now: float, waited: float = 0.0) -> Refusal:
-        refusal = self._limiters(refused, now).refusal(refused, now, waited)
-        assert refusal is not None  # noqa: S101 (nothing has changed since they were refused)
-        return refusal
+    def _refusal(self, lacking: Lacking, now: float, waited: float = 0.0) -> Refusal:
+        return lacking.refusal(now, waited, queue=self._all_queue(lacking))
 
-    def _queue(self, refused: list[Ask], now: float) -> Queue | None:
-        """Where one waits who was refused these: the first's queue, if all of them have one."""
-        ask = refused[0]
-        counter = self._counters[ask.rule]
-        if not isinstance(counter, Permits) or not self._all_queue(refused):
+    def _queue(self, lacking: Lacking, now: float) -> Queue | None:
+        """Where one waits who lacks these: in the queue for the first, if there is one for each."""
+        first = lacking.limiters[0]
+        if not isinstance(first, ConcurrencyLimiter) or not self._all_queue(lacking):
             return None
-        return self._queues.open(counter.limiters.get(ask.key, now), ask.rule, counter.rule, now)
+        rule = lacking.asks[0].rule
+        return self._queues.open(first, rule, self._counters[rule].rule, now)
 
-    def _all_queue(self, asks: list[Ask]) -> bool:
+    def _all_queue(self, lacking: Lacking) -> bool:
         """Whether there is a queue for each of these."""
-        counters = [self._counters[ask.rule] for ask in asks]
+        if not self._queueing:
+            return False
+        counters = [self._counters[ask.rule] for ask in lacking.asks]
         return all(isinstance(counter, Permits) and counter.queued for counter in counters)
 
     def _charge(self, asks: tuple[Ask, ...], place: Place, now: float, but: Queue | None = None) -> None:

@@ -15,12 +15,12 @@ from itertools import count, groupby, islice
 from time import monotonic
 
 from aibridge.domain.rule import Rule
-from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
+from aibridge.limits.counts import Ask, Count, Held, Memo, Place, Present, Refusal
 from aibridge.limits.fallback import Kept, Share
 from aibridge.limits.known_full import KnownFull
 from aibridge.limits.redis_exchange import Exchange
 from aibridge.limits.redis_holds import Holds
-from aibridge.limits.redis_lines import Anew, Count, Lines, No, exhausted
+from aibridge.limits.redis_lines import Anew, Lines, No, exhausted
 from aibridge.limits.redis_script import MICROSECONDS, Decision, Word, Words, settled
 from aibridge.limits.redis_server import Server
 from aibridge.overload.outcome import Outcome
@@ -287,18 +287,23 @@ class Redis:
         refused = [(asks[place], used, wait) for place, used, wait in decision.refused]
         first, used, _ = refused[0]
         held = tuple((ask.rule, ask.key) for ask, _, _ in refused if self._rules[ask.rule].held)
-        for full in held:
-            if not self._rules[full[0]].queues:
-                self._known_full.found(full, exhausted(self._rules, full))
+        if held and held[0] == (first.rule, first.key):  # else what is spent said no before, and would again
+            for full in held:
+                if not self._rules[full[0]].queues:
+                    self._known_full.found(full, exhausted(self._rules, full))
         may_wait = len(held) == len(refused) and all(self._rules[rule].queues for rule, _ in held)
         wait = max(wait for _, _, wait in refused) / MICROSECONDS
         return No(first.rule, first.key, used, wait, held, held[0] if may_wait else None)
 
     def _refusal(self, no: No) -> Refusal:
         """What a caller hears. To say when something may come free is a promise, so it is made only now."""
-        now = self._clock()
-        waits = (self._holds.wait(rule, key, self._exchange.replicas, now) for rule, key in no.held)
-        return Refusal(no.rule, no.key, no.used, max(no.wait, *waits) if no.held else no.wait)
+        if not no.held:
+            return Refusal(no.rule, no.key, no.used, no.wait)
+        now, replicas = self._clock(), self._exchange.replicas
+        wait = max(no.wait, *[self._holds.wait(rule, key, replicas, now) for rule, key in no.held])
+        only = len(no.held) == 1 and not no.wait and not self._rules[no.rule].queues
+        step = self._holds.step(no.rule, replicas) if only else None
+        return Refusal(no.rule, no.key, no.used, wait, step=step)
 
     def _told(self, breaker: str, seconds: float) -> None:
         if self._on_trip is None:

@@ -57,6 +57,9 @@ class Holds:
     def wait(self, rule: int, key: str, replicas: int, now: float) -> float:
         """About how long until a permit is free for one more of those refused by now, in seconds."""
         promise = self._promises.get((rule, key), now)
-        step = self._averages.get(rule, UNKNOWN) * replicas / self._rules[rule].amount
-        promise.until = min(max(promise.until, now) + step, now + HORIZON)
+        promise.until = min(max(promise.until, now) + self.step(rule, replicas), now + HORIZON)
         return promise.until - now
+
+    def step(self, rule: int, replicas: int) -> float:
+        """By how much later each one is promised a permit than the one before, in seconds."""
+        return self._averages.get(rule, UNKNOWN) * replicas / self._rules[rule].amount

@@ -14,7 +14,7 @@ from math import inf
 import msgspec
 
 from aibridge.domain.rule import Rule
-from aibridge.limits.counts import Ask, Held, Place, Refusal
+from aibridge.limits.counts import Ask, Count, Held, Place, Refusal
 from aibridge.limits.queues import alike, backlog_of
 from aibridge.overload.backlog import Backlog
 
@@ -23,9 +23,6 @@ TURN = 0.02
 
 _SWEPT_FROM = 64
 """How many lines there are before it is looked whether some are no longer needed."""
-
-Count = tuple[int, str]
-"""A rule's number and the key of a subject."""
 
 
 class Anew(Enum):

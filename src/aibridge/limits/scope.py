@@ -25,7 +25,8 @@ class Caller(msgspec.Struct, kw_only=True, gc=False):
 
     `address` is the client's own, as far as proxies can be trusted. `batch` calls wait behind all others. A call that
     `passes_through` has no size that could be weighed: rules that need one do not concern it. `terms` and `refused_by`
-    are the engine's own, which keeps there what it has worked out, and who said no the last time; nothing else changes.
+    are the engine's to write, which keeps there what it has worked out, and which rule said no to the last call, if one
+    did; nothing else changes.
     """
 
     actor: Actor | None

@@ -21,7 +21,7 @@ class Terms:
     and their measures. `queues` tells whether a call may wait.
     """
 
-    __slots__ = ("_general", "_least", "_rooms", "asks", "in_force", "lines", "memo", "model", "queues", "weighed")
+    __slots__ = ("_least", "_needs_body", "_rooms", "asks", "in_force", "lines", "memo", "model", "queues", "weighed")
 
     def __init__(  # noqa: PLR0913 (all of them)
         self,
@@ -40,18 +40,18 @@ class Terms:
         self.weighed = weighed
         self.queues = queues
         self.memo = Memo()
-        self._general = all(line.rule.model == "*" for line in lines)
+        self._needs_body = any(line.rule.needs_body for line in lines)
         self._least: Terms | None = None
         self._rooms: dict[int, Room] = {}
 
     @property
     def least(self) -> "Terms":
-        """On which terms each of the caller's calls is, whatever its model: its `asks` are the least that is asked."""
-        if self._general:
+        """On which terms each of the caller's calls is, whatever its model and its size: by what needs no body."""
+        if not self._needs_body:
             return self
         least = self._least
         if least is None:
-            those = [(line, ask) for line, ask in zip(self.lines, self.asks, strict=True) if line.rule.model == "*"]
+            those = [(line, ask) for line, ask in zip(self.lines, self.asks, strict=True) if not line.rule.needs_body]
             least = _terms(None, [line for line, _ in those], [ask for _, ask in those], self.in_force)
             self._least = least
         return least

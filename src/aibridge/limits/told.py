@@ -1,14 +1,12 @@
 """Who was told when to come back, and comes too early: refused again without asking anybody.
 
-Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for; or
-none to this model that asks for the same. A credit that might change that makes it forgotten, where it is given here;
-where it is given elsewhere, time does.
+Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for, or
+none that asks for the same. A credit that might change that makes it forgotten, where it is given here; where it is
+given elsewhere, time does.
 """
 
-from collections.abc import Iterable
-
 from aibridge.domain.errors import Refused
-from aibridge.limits.counts import Ask
+from aibridge.limits.counts import Ask, Count
 
 BELIEVED = 1.0
 """Seconds for which a refusal is repeated at most before it is asked for again: what other workers and other servers
@@ -17,30 +15,35 @@ give back, only the place that counts hears of."""
 MOST = 10_000
 """Callers remembered; beyond, all are forgotten. Each then costs one question more."""
 
-Count = tuple[int, str]
-"""A rule's place and the key of a subject: what a refusal depends on."""
-
-Who = tuple[str, str, str, bool, str | None]
-"""A caller, as far as rules can tell it from others: provider, token, address, whether it passes through; and the model
-that it calls, where that matters."""
+Who = tuple[str, str, str, bool]
+"""A caller, as far as rules can tell it from others: provider, token, address, whether it passes through."""
 
 
 class Told:
     """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted.
 
-    `asks` are what the call asked for, where those that ask for something else are not told the same.
+    `asks` are what the call asked for, where those that ask for something else are not told the same. `counts` are what
+    it depends on.
     """
 
-    __slots__ = ("_due", "_error", "asks", "rule", "until")
+    __slots__ = ("_due", "_error", "asks", "counts", "rule", "until")
 
-    def __init__(
-        self, error: Refused, rule: int, *, until: float, due: float, asks: tuple[Ask, ...] | None = None
+    def __init__(  # noqa: PLR0913 (all of it)
+        self,
+        error: Refused,
+        rule: int,
+        *,
+        until: float,
+        due: float,
+        asks: tuple[Ask, ...] | None,
+        counts: list[Count],
     ) -> None:
         self._error = error.lasting()
         self._due = due
         self.rule = rule
         self.until = until
         self.asks = asks
+        self.counts = counts
 
     def again(self, now: float) -> Refused:
         """The same with what is left of the wait. To be answered before anybody is told the next time."""
@@ -48,7 +51,7 @@ class Told:
 
 
 class Refusals(dict[Who, Told]):
-    """The refusals that may still hold, by who was refused."""
+    """The refusals that may still hold, by who was refused: of each the last."""
 
     __slots__ = ("_by_count",)
 
@@ -56,16 +59,26 @@ class Refusals(dict[Who, Told]):
         super().__init__()
         self._by_count: dict[Count, set[Who]] = {}
 
-    def remember(self, caller: Who, told: Told, counts: Iterable[Count]) -> None:
-        """Remember what a caller was told, and on which counts it depends."""
+    def remember(self, caller: Who, told: Told) -> None:
+        """Remember what a caller was told."""
+        self._drop(caller)
         if len(self) >= MOST:
             self.clear()
             self._by_count.clear()
         self[caller] = told
-        for count in counts:
+        for count in told.counts:
             self._by_count.setdefault(count, set()).add(caller)
 
     def forget(self, count: Count) -> None:
         """Forget all that depended on a count."""
-        for caller in self._by_count.pop(count, ()):
-            self.pop(caller, None)
+        for caller in [*self._by_count.get(count, ())]:
+            self._drop(caller)
+
+    def _drop(self, caller: Who) -> None:
+        told = self.pop(caller, None)
+        if told is not None:
+            for count in told.counts:
+                callers = self._by_count[count]
+                callers.remove(caller)
+                if not callers:
+                    del self._by_count[count]

@@ -84,10 +84,13 @@ class ConcurrencyLimiter:
         """
         if self._in_flight < self.maximum:
             return 0.0
-        mean_age = now - self._entered_sum / self._in_flight
-        step = max(self._average_hold, mean_age) / self.maximum
-        self._promised = min(max(self._promised, now) + step, now + HORIZON)
+        self._promised = min(max(self._promised, now) + self.step(now), now + HORIZON)
         return self._promised - now
+
+    def step(self, now: float) -> float:
+        """About how long from one permit that comes free to the next, while all are held, in seconds."""
+        mean_age = now - self._entered_sum / self._in_flight
+        return max(self._average_hold, mean_age) / self.maximum
 
     def leave(self, permit: Permit, outcome: Outcome, now: float) -> None:
         """Take a permit back. Only calls that did their work teach how long one is held.
