@@ -185,6 +185,18 @@ def test_of_each_caller_the_last_refusal_is_remembered() -> None:
     assert sum(map(len, world.limits._refusals._by_count.values())) == 2
 
 
+def test_what_the_last_refusal_does_not_depend_on_is_of_no_account() -> None:
+    other = Size(model="o", body_bytes=0, max_output_tokens=1)
+    world, who = World([rule("m", model="m"), rule("o", model="o")]), caller()
+    first, _ = world.admit(who, SIZE), world.admit(who, other)
+    for size in (SIZE, other):
+        world.refusal(who, size)
+    assert [*world.limits._refusals._by_count] == [(1, "")]
+    world.close(first, counted=False)
+    assert world.check_again(who, other) is not None
+    assert not world.counts.looks, "it is remembered"
+
+
 def test_a_room_that_is_full_is_looked_at_again_and_nothing_is_taken() -> None:
     world, who = World([rule("mine", Unit.CONCURRENT, subject=Subject.USER), rule("day", amount=9)]), caller()
     admission = world.admit(who)

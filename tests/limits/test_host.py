@@ -189,7 +189,11 @@ def test_a_room_is_not_known_to_be_full_by_other_rules() -> None:
             worker = made.workers[0]
             await held_by(worker)
             await refused(worker, ONE)
+            refusing = asyncio.create_task(worker.take(ONE))
+            await asyncio.sleep(0)
             worker.replace({0: two_at_once})
+            assert worker.full(0, "") is None
+            assert isinstance(await refusing, Refusal)
             assert worker.full(0, "") is None
 
     uvloop.run(scenario())
