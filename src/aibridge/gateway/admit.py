@@ -1,4 +1,7 @@
-"""Limits, as the data plane meets them: two looks at the door, and the one decision that a call then holds."""
+"""Limits, as the data plane meets them: two looks at the door, and the one decision that a call then holds.
+
+The second of them looks at the body, too, if that is here, and only at calls of those who were refused before.
+"""
 
 from typing import Final
 
