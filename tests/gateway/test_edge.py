@@ -7,7 +7,15 @@ import pytest
 from layer_cases import PROVIDERS
 
 from aibridge.domain import errors
-from aibridge.domain.errors import AtCapacity, BudgetSpent, CallError, RateLimited, Unauthenticated
+from aibridge.domain.errors import (
+    PATIENCE,
+    AtCapacity,
+    BudgetSpent,
+    CallError,
+    CircuitOpen,
+    RateLimited,
+    Unauthenticated,
+)
 from aibridge.domain.interception_id import interception_id
 from aibridge.gateway import edge
 from aibridge.overload.outcome import Rejection
@@ -78,6 +86,13 @@ def test_what_is_spent_for_long_is_nothing_to_wait_for(dialect: Dialect, status:
     assert "retry-after" not in headers
     assert "retry-after-ms" not in headers
     assert headers["ratelimit"] == '"team";r=0;t=3600'
+
+
+@pytest.mark.parametrize(("left", "useless"), [(PATIENCE, None), (PATIENCE + 0.1, "false")])
+def test_a_breaker_that_stays_open_for_long_is_nothing_to_wait_for(left: float, useless: str | None) -> None:
+    _, headers, _ = answered(CircuitOpen.caller("openai:central", left))
+    assert headers.get("x-should-retry") == useless
+    assert headers["retry-after"] == "60"
 
 
 def test_luck_only_ever_adds() -> None:

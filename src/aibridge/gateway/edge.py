@@ -6,7 +6,7 @@ request's id and what is left of the wait.
 
 from http import HTTPStatus
 
-from aibridge.domain.errors import BudgetSpent, CallError, RateLimited
+from aibridge.domain.errors import PATIENCE, BudgetSpent, CallError, CircuitOpen, RateLimited
 from aibridge.domain.provider import Provider
 from aibridge.gateway.relay import STATUS_LINES
 from aibridge.gateway.routes import FAMILIES
@@ -51,8 +51,8 @@ def response(  # noqa: PLR0913 (all that an answer depends on)
     """The whole response for an error. `now` is the wall time in UTC seconds.
 
     Every 429 and 503 says when to come back (see `overload.retry`, to which `luck`, uniform in [0, 1), goes), but for
-    one that says that nothing is left for long. An answer that coming back cannot change says `x-should-retry: false`,
-    which the vendors' SDKs obey.
+    one that says that nothing is left for long. An answer that coming back cannot change, or not before a client's
+    patience ends, says `x-should-retry: false`, which the vendors' SDKs obey.
     """
     news = _news(error, dialect, request_id, luck, now)
     prepared = error.prepared
@@ -114,6 +114,8 @@ def _retry(error: CallError) -> list[tuple[str, str]]:
         return rate_headers(rejection, _BLANK, error.policies)
     if rejection is not None and error.policies:
         return [*retry_headers(_BLANK), *limit_headers(rejection, error.policies, _BLANK)]
+    if isinstance(error, CircuitOpen) and error.retry_after is not None and error.retry_after > PATIENCE:
+        return [*retry_headers(_BLANK), *_NOT_AGAIN]
     return retry_headers(_BLANK)
 
 
