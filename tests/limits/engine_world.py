@@ -104,7 +104,9 @@ class World:
         return self.limits.check(who or caller(), self.now)
 
     def check_again(self, who: Caller, size: Size | None = None) -> Refused | None:
-        return self.limits.check_again(who, size, self.now)
+        """The second look, where the first one says that it is worth its while."""
+        assert self.check(who) is None
+        return None if who.told is None else self.limits.check_again(who, size, self.now)
 
     def used(self) -> dict[tuple[str, str], float]:
         """The present use of each rule by each subject."""

@@ -228,6 +228,39 @@ def test_what_is_looked_at_again_is_told_in_the_same_error_while_its_words_are_t
     assert "in 1 s" in third.detail
 
 
+def test_a_look_is_worth_its_while_for_a_moment_after_a_refusal_on_any_connection() -> None:
+    world, who = World([rule("mine", Unit.CONCURRENT, subject=Subject.USER)]), caller()
+    admission = world.admit(who)
+    world.refusal(who)
+    other = caller()
+    for _ in range(3):
+        world.now += told.BELIEVED * 0.9
+        assert isinstance(world.check_again(other), AtCapacity), "refused again, it is a moment more"
+    assert world.check_again(caller(BOB)) is None
+    assert len(world.counts.looks) == 3
+    world.now += told.BELIEVED
+    assert world.check_again(who) is None
+    assert len(world.counts.looks) == 3, "nobody was refused lately"
+    world.refusal(who)
+    world.close(admission)
+    world.admit(who)
+    assert isinstance(world.check_again(other), AtCapacity), "one that was admitted in between changes nothing"
+
+
+def test_what_is_not_certain_is_not_told_again() -> None:
+    with pytest.raises(RuntimeError, match="not certain"):
+        told.Told(0, 1.0).again(0.0)
+
+
+def test_what_is_looked_at_on_a_new_connection_is_not_the_whole_of_a_weighed_call() -> None:
+    world, who = World([rule("calls", subject=Subject.USER), rule("t", Unit.TOTAL_TOKENS, 100)]), caller()
+    world.admit(who, SMALL)
+    world.refusal(who, SMALL)
+    world.limits._refusals[world.limits._who(who)].until = 0.0
+    assert isinstance(world.check_again(caller()), RateLimited)
+    assert world.check(caller()) is None
+
+
 def test_a_room_is_told_of_by_the_name_of_who_is_in_it() -> None:
     for subject, name in ((Subject.USER, "user ada"), (Subject.TOKEN, "token tokenA"), (Subject.EVERYONE, "together")):
         world, who = World([rule("room", Unit.CONCURRENT, subject=subject)]), caller()
@@ -260,7 +293,6 @@ def test_a_spent_budget_is_none_that_is_told_without_the_body() -> None:
     world, who = World([rule("day", Unit.TOTAL_TOKENS, 100, 86400.0), rule("calls", amount=9)]), caller()
     world.close(world.admit(who, SIZE), Usage(output_tokens=100))
     assert isinstance(world.refusal(who, LARGE), BudgetSpent)
-    world.limits._refusals.clear()
     assert world.check_again(who) is None
     assert isinstance(world.check_again(who, LARGE), BudgetSpent)
 
@@ -295,6 +327,7 @@ def test_a_size_is_wanted_where_it_may_make_a_difference() -> None:
         size = None if passes_through or tokens not in rules else SIZE
         world.admit(who, size)
         world.refusal(who, size)
+        world.check(who)
         return world.limits.wants_size(who)
 
     assert wanted([tokens])
@@ -310,15 +343,17 @@ def test_a_size_is_wanted_again_when_something_else_says_no() -> None:
     wanted = []
     for size in (LARGE, SMALL):
         world.refusal(who, size)
+        assert world.check_again(who, size) is not None
         wanted.append(world.limits.wants_size(who))
-    assert isinstance(world.check_again(who, SMALL), AtCapacity)
     world.close(admission, Usage(output_tokens=60))
-    assert isinstance(world.check_again(who, LARGE), RateLimited)
-    wanted.append(world.limits.wants_size(who))
+    for _ in range(2):
+        assert isinstance(world.check_again(who, LARGE), RateLimited)
+        wanted.append(world.limits.wants_size(who))
     world.admit(who, SMALL)
-    assert isinstance(world.check_again(who, SMALL), AtCapacity)
-    wanted.append(world.limits.wants_size(who))
-    assert wanted == [True, False, True, False]
+    for _ in range(2):
+        assert isinstance(world.check_again(who, SMALL), AtCapacity)
+        wanted.append(world.limits.wants_size(who))
+    assert wanted == [True, False, False, True, True, False]
 
 
 def test_by_other_rules_nothing_is_known_of_who_was_refused() -> None:
@@ -381,7 +416,7 @@ def test_a_wait_that_is_not_certain_is_not_remembered(other: Rule) -> None:
     world.now += 1.0
     world.admits(caller(), SIZE)
     assert len(world.counts.asked) == 3
-    assert not world.limits._refusals
+    assert all(told.uncertain for told in world.limits._refusals.values())
 
 
 def test_all_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +505,7 @@ def test_who_is_refused_at_the_door_would_be_refused_anyway(
         if refusal is not None:
             for model in ("m", "another"):
                 assert decided(world, who, Size(model=model, body_bytes=0, max_output_tokens=1)) is not None
-        elif who.refused_by is not None:
+        elif who.told is not None:
             whole = world.limits.wants_size(who) or not any(limit.needs_body for limit in rules)
             refusal = world.check_again(who, size if whole and world.limits.needs_body else None)
             expected = decided(world, who, size, least=not whole)

@@ -53,7 +53,7 @@ def pace(limits: Limits, clock: Clock) -> Check:
         call.caller = caller
         now = clock()
         refusal = limits.check(caller, now)
-        if refusal is None and caller.refused_by is not None:
+        if refusal is None and caller.told is not None:
             if call.body.complete and limits.wants_size(caller):
                 call.size = _size(call, peek(call, call.body.content()))
             return limits.check_again(caller, call.size, now)

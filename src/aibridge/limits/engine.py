@@ -100,32 +100,38 @@ class Limits:
             full = self._full([line for line in self._wings if line.provider(caller.provider)])
             if full is not None:
                 return full
-        if self._refusals:
-            told = self._refusals.get(self._who(caller))
-            if told is not None and told.asks is None and now < told.until:
+        told = self._refusals.get(self._who(caller)) if self._refusals else None
+        if told is not None:
+            if told.asks is None and now < told.until:
                 return self._told(told, now)
+            if now >= told.lately:
+                told = None
+        if caller.told is not told:
+            caller.told = told
         return None
 
     def wants_size(self, caller: Caller) -> bool:
         """Whether `check_again` can tell more when it knows the size of the call: not if it would be refused anyway."""
-        by = caller.refused_by
-        return self.needs_body and not caller.passes_through and not (by is not None and by.regardless)
+        told = caller.told
+        regardless = told is not None and self._lines[told.rule].regardless
+        return self.needs_body and not caller.passes_through and not regardless
 
     def check_again(self, caller: Caller, size: Size | None, now: float) -> Refused | None:
-        """What is known, beyond `check`, of one whose last call was refused, without asking. Takes nothing.
+        """What is known, beyond `check`, of one who was told something lately, without asking. Takes nothing.
 
         That is the decision about a call of this size. Without a size it is the one about what every call of the caller
         asks, by the rules that need no body.
         """
+        told = caller.told
         if size is None:
-            if caller.terms is None or caller.terms.in_force is not self._lines:
-                return None
-            terms = caller.terms.least
+            known = caller.terms
+            if known is None or known.in_force is not self._lines:
+                known = self._terms(caller, None)
+            terms = known.least
             asks = terms.asks
         else:
             terms = self._terms(caller, size.model)
             asks = terms.asked(size) if terms.weighed else terms.asks
-            told = self._refusals.get(self._who(caller))
             if told is not None and now < told.until and told.asks == asks:
                 return self._told(told, now)
         refusal = self._counts.refused(asks, terms.memo)
@@ -133,8 +139,12 @@ class Limits:
             return None
         line = self._lines[refusal.rule]
         if not line.rule.held:
-            return self._no(refusal, asks, caller, self._lines, whole=terms is caller.terms)
-        caller.refused_by = line
+            whole = size is not None or caller.passes_through or not self.needs_body
+            return self._no(refusal, asks, caller, self._lines, whole=whole)
+        if told is not None and told.uncertain and told.rule == refusal.rule:
+            told.lately = now + BELIEVED
+        else:
+            self._refusals.remember(self._who(caller), Told(refusal.rule, now + BELIEVED))
         line.refused += 1
         return terms.room(line, caller).full(refusal)
 
@@ -149,8 +159,6 @@ class Limits:
             BudgetSpent: a limit is used up for longer than that.
             AtCapacity: as many calls as allowed are in progress.
         """
-        if caller.refused_by is not None:
-            caller.refused_by = None
         terms = self._terms(caller, None if size is None else size.model)
         asks = terms.asks
         if not asks:
@@ -284,20 +292,23 @@ class Limits:
         Nor if the asks are not the `whole` of a call's: then the wait may be longer, and another rule the first.
         """
         _count_wait(lines, asks, refusal.waited)
-        line = caller.refused_by = lines[refusal.rule]
+        line = lines[refusal.rule]
         policies = policies_of(line, [lines[ask.rule] for ask in asks])
         error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
-        if lines is self._lines and whole and not line.rule.held:
-            self._remember(error, refusal, asks, caller)
+        if lines is self._lines:
+            told = self._certain(error, refusal, asks) if whole else None
+            self._refusals.remember(self._who(caller), told or Told(refusal.rule, self._clock() + BELIEVED))
         line.refused += 1
         return error
 
-    def _remember(self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...], caller: Caller) -> None:
-        """Remember a refusal whose wait is certain: not so where a place must come free, whose wait is a guess.
+    def _certain(self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...]) -> Told | None:
+        """A refusal whose wait is certain: not so where a place must come free, whose wait is a guess.
 
         It is that of every call of this caller; or, where a rule for some models only has a say or a smaller call may
         be admitted earlier, of every call that asks for the same.
         """
+        if self._lines[refusal.rule].rule.held:
+            return None
         slack = 0.0
         counts = []
         general = True
@@ -306,7 +317,7 @@ class Limits:
             if not line.enforced:
                 continue
             if line.rule.held and self._may_be_full(line, ask.key):
-                return
+                return None
             general = general and line.rule.model == "*"
             slack = max(slack, line.slack(ask.cost))
             counts.append((ask.rule, ask.key))
@@ -314,8 +325,8 @@ class Limits:
         due = now + refusal.retry_after
         general = general and due - slack > now
         until = min(due - slack, now + BELIEVED) if general else min(due, now + BRIEFLY)
-        told = Told(error, refusal.rule, until=until, due=due, asks=None if general else asks, counts=counts)
-        self._refusals.remember(self._who(caller), told)
+        asks_alike = None if general else asks
+        return Told(refusal.rule, now + BELIEVED, error, until=until, due=due, asks=asks_alike, counts=counts)
 
     def _may_be_full(self, line: Line, key: str) -> bool:
         return line.queues or self._counts.full(line.index, key) is not None

@@ -13,8 +13,8 @@ from aibridge.limits.matching import matching, within
 from aibridge.overload.caller import address_group
 
 if TYPE_CHECKING:
-    from aibridge.limits.line import Line
     from aibridge.limits.terms import Terms
+    from aibridge.limits.told import Told
 
 _TOKENS_LIKE_A_CALL = 1000.0
 """Where calls wait, one that may use more tokens than this counts for as many calls as it has thousands of them."""
@@ -24,9 +24,9 @@ class Caller(msgspec.Struct, kw_only=True, gc=False):
     """Who calls, and whom: all that rules can tell apart before the body is here. Good for any number of calls.
 
     `address` is the client's own, as far as proxies can be trusted. `batch` calls wait behind all others. A call that
-    `passes_through` has no size that could be weighed: rules that need one do not concern it. `terms` and `refused_by`
-    are the engine's to write, which keeps there what it has worked out, and which rule said no to the last call, if one
-    did; nothing else changes.
+    `passes_through` has no size that could be weighed: rules that need one do not concern it. `terms` and `told` are
+    the engine's to write, which keeps there what it has worked out, and that the caller was refused lately; nothing
+    else changes.
     """
 
     actor: Actor | None
@@ -35,7 +35,7 @@ class Caller(msgspec.Struct, kw_only=True, gc=False):
     batch: bool = False
     passes_through: bool = False
     terms: "Terms | None" = None
-    refused_by: "Line | None" = None
+    told: "Told | None" = None
 
 
 Key = Callable[[Caller], str | None]

@@ -5,12 +5,15 @@ none that asks for the same. A credit that might change that makes it forgotten,
 given elsewhere, time does.
 """
 
+from collections.abc import Sequence
+from math import inf
+
 from aibridge.domain.errors import Refused
 from aibridge.limits.counts import Ask, Count
 
 BELIEVED = 1.0
 """Seconds for which a refusal is repeated at most before it is asked for again: what other workers and other servers
-give back, only the place that counts hears of."""
+give back, only the place that counts hears of. And for which it is worth a look whether there would be another."""
 
 MOST = 10_000
 """Callers remembered; beyond, all are forgotten. Each then costs one question more."""
@@ -20,33 +23,46 @@ Who = tuple[str, str, str, bool]
 
 
 class Told:
-    """What a caller was told, and is told again until `until`; `due` is when the refused call would be admitted.
+    """What a caller was told by the rule of number `rule`.
 
-    `asks` are what the call asked for, where those that ask for something else are not told the same. `counts` are what
-    it depends on.
+    It is told again until `until`; `due` is when the refused call would be admitted. `asks` are what the call asked
+    for, where those that ask for something else are not told the same, and `counts` are what it depends on. Until
+    `lately` a look at the counts is worth its while: somebody who was refused comes again.
     """
 
-    __slots__ = ("_due", "_error", "asks", "counts", "rule", "until")
+    __slots__ = ("_due", "_error", "asks", "counts", "lately", "rule", "until")
 
     def __init__(  # noqa: PLR0913 (all of it)
         self,
-        error: Refused,
         rule: int,
+        lately: float,
+        error: Refused | None = None,
         *,
-        until: float,
-        due: float,
-        asks: tuple[Ask, ...] | None,
-        counts: list[Count],
+        until: float = -inf,
+        due: float = -inf,
+        asks: tuple[Ask, ...] | None = None,
+        counts: Sequence[Count] = (),
     ) -> None:
-        self._error = error.lasting()
+        self._error = None if error is None else error.lasting()
         self._due = due
         self.rule = rule
+        self.lately = lately
         self.until = until
         self.asks = asks
         self.counts = counts
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether it cannot be told again."""
+        return self._error is None
+
     def again(self, now: float) -> Refused:
-        """The same with what is left of the wait. To be answered before anybody is told the next time."""
+        """The same with what is left of the wait. To be answered before anybody is told the next time.
+
+        RuntimeError where nothing was certain.
+        """
+        if self._error is None:
+            raise RuntimeError("what is not certain is told again")
         return self._error.again(self._due - now)
 
 
