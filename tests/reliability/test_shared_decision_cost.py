@@ -11,26 +11,15 @@ from time import monotonic
 import pytest
 import uvloop
 from conftest import Told
+from five_limits import RULES, TRUE_COSTS, asks_of
 from redis_world import held, replicas
 from valkey_server import ValkeyServer, running
 
-from aibridge.domain.rule import Rule, Subject, Unit
 from aibridge.limits import redis_server
-from aibridge.limits.counts import Ask, Held
+from aibridge.limits.counts import Held
 from aibridge.limits.redis import Redis
 from aibridge.limits.redis_exchange import BEAT
 from aibridge.overload.outcome import Outcome
-
-RULES = (
-    Rule(name="calls", unit=Unit.REQUESTS, amount=10**6, window=60.0, subject=Subject.TOKEN),
-    Rule(name="pace", unit=Unit.REQUESTS, amount=10**6, window=60.0, burst=10**6, subject=Subject.USER),
-    Rule(name="tokens", unit=Unit.TOTAL_TOKENS, amount=10**12, window=60.0, subject=Subject.USER),
-    Rule(name="cost", unit=Unit.COST, amount=10**12, window=86_400.0, subject=Subject.ORGANIZATION),
-    Rule(name="slots", unit=Unit.CONCURRENT, amount=10**4),
-)
-"""One of each algorithm, and of each subject."""
-TRUE_COSTS = (1.0, 1.0, 500.0, 1000.0, 1.0)
-TOKENS, USERS = 1000, 100
 
 REPLICAS = 4
 """In this process, each with a connection of its own: with the server, they fill two cores at most."""
@@ -53,11 +42,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
     with running() as server:
         yield server
-
-
-def asks_of(number: int) -> tuple[Ask, ...]:
-    user = f"user-{number % USERS}"
-    return Ask(0, f"token-{number % TOKENS}"), Ask(1, user), Ask(2, user, 700.0), Ask(3, "org", 2000.0), Ask(4, "")
 
 
 def requests_heard(server: ValkeyServer) -> int:
