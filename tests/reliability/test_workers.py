@@ -4,11 +4,13 @@ import asyncio
 import http.client
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import pytest
 from clients.running import PATIENCE, eventually
@@ -23,6 +25,7 @@ CALLERS = 5 * AT_ONCE
 RATE = 40
 """Calls a second."""
 SECONDS = 5
+MOST_TRIES = 3
 BACK_WITHIN = 2.0
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 ENDLESS = "demo?tokens=9000&rate=50"
@@ -143,18 +146,35 @@ def test_no_more_is_in_flight_upstream_than_is_allowed(tmp_path: Path, scorecard
     assert served + refused == len(load.statuses)
 
 
-def test_the_rate_upstream_is_the_rate_that_is_allowed(tmp_path: Path, provider: str, scorecard: Told) -> None:
+def test_the_rate_upstream_is_the_rate_that_is_allowed(tmp_path: Path, scorecard: Told) -> None:
+    """Never more than that, in any try; no less in one, since callers that the machine makes late leave some unused."""
+    shares = [_share_of_rate(tmp_path / "1")]
+    while shares[-1] < 0.99 and len(shares) < MOST_TRIES:
+        shares.append(_share_of_rate(tmp_path / str(len(shares) + 1)))
+
+    tried = ", ".join(f"{share:.1%}" for share in shares)
+    scorecard(13, f"{WORKERS} workers, {RATE} calls/s: {tried} of {RATE * SECONDS} in {SECONDS} s (100 % +-1 %)")
+    assert max(shares) <= 1.01
+    assert shares[-1] >= 0.99
+
+
+def _share_of_rate(place: Path) -> float:
+    """What arrived upstream of what is allowed.
+
+    All that a second allows comes at its beginning, so the seconds are counted from half a second after the first call:
+    a few milliseconds on the way move no call from one into another.
+    """
+    place.mkdir()
     with (
-        crew(tmp_path, provider, "--aibridge-rate-limit", str(RATE)) as server,
+        demo_provider() as provider,
+        crew(place, provider, "--aibridge-rate-limit", str(RATE)) as server,
         Load(server.url, server.token, "demo", 5 * WORKERS, 0.02),
     ):
-        time.sleep(SECONDS + 1.5)
-    arrived = sorted(call["received_at"] for call in ask(provider, "/demo/calls").json)
-    count = sum(at - arrived[0] < SECONDS * 1e6 for at in arrived)
-    share = count / (RATE * SECONDS)
-
-    scorecard(13, f"{WORKERS} workers, {RATE} calls/s: {count} in {SECONDS} s, {share:.1%} (100 % +-1 %)")
-    assert 0.95 <= share <= 1.01  # never more; less where the machine does other things
+        eventually(lambda: bool(ask(provider, "/demo/calls").json), "a first call")
+        time.sleep(SECONDS + 1.0)
+        arrived: list[float] = [call["received_at"] / 1e6 for call in ask(provider, "/demo/calls").json]
+    since = min(arrived) + 0.5
+    return sum(since <= at < since + SECONDS for at in arrived) / (RATE * SECONDS)
 
 
 def test_a_killed_workers_permits_are_back_and_it_is_replaced(tmp_path: Path, provider: str, scorecard: Told) -> None:
@@ -164,45 +184,62 @@ def test_a_killed_workers_permits_are_back_and_it_is_replaced(tmp_path: Path, pr
     ):
         streams = [stream for _ in range(AT_ONCE) if (stream := _stream(server, connections)) is not None]
         one_more = _stream(server, connections)
+        workers = [_worker_of(stream, server) for stream in streams]
+        killed = dict(Counter(workers).most_common(2))
+        held = sum(killed.values())
         since = time.monotonic()
-        for pid in workers_of(server)[:2]:  # one alone might hold no permit
+        for pid in killed:
             kill(pid)
-        cut = sum(_is_cut(stream) for stream in streams)
         again = 0
-        while again < cut and time.monotonic() - since < PATIENCE:
+        while again < held and time.monotonic() - since < PATIENCE:
             again += _stream(server, connections) is not None
         back = time.monotonic() - since
         too_many = _stream(server, connections)
+        cut = [stream.answering.rest() for stream, pid in zip(streams, workers, strict=True) if pid in killed]
         eventually(lambda: _serving(server) == WORKERS, "workers that all serve")
         replaced = time.monotonic() - since
 
     scorecard(
         13,
-        f"kill -9 of 2 workers with {cut} permits: back after {back:.2f} s (<= {BACK_WITHIN:g} s), "
-        f"both replaced after {replaced:.1f} s",
+        f"kill -9 of {len(killed)} workers with {held} permits: back after {back:.2f} s (<= {BACK_WITHIN:g} s), "
+        f"all replaced after {replaced:.1f} s",
     )
     assert (len(streams), one_more) == (AT_ONCE, None)
-    assert (again, too_many) == (cut, None)
-    assert cut > 0
+    assert (again, too_many) == (held, None)
+    assert not any(answer.whole for answer in cut)
     assert back <= BACK_WITHIN
 
 
-def _stream(server: Server, connections: ExitStack) -> Answering | None:
+@dataclass(slots=True, frozen=True)
+class Stream:
+    """A call that does not end, and the port that it is made from."""
+
+    answering: Answering
+    port: int
+
+
+def _stream(server: Server, connections: ExitStack) -> Stream | None:
     """A call that does not end, if it is let in."""
     connection = connections.enter_context(closing(connection_to(server.url)))
     try:
+        connection.connect()
+        port = connection.sock.getsockname()[1]
         answering = asked(connection, CHAT, token=server.token, model=ENDLESS, stream=True)
     except (OSError, http.client.HTTPException):  # it was a dying worker's
         return None
-    return answering if answering.status == 200 else None
+    return Stream(answering, port) if answering.status == 200 else None
 
 
-def _is_cut(stream: Answering) -> bool:
-    """Whether a stream has broken off: the others send a token every 20 ms."""
-    try:
-        return any(not stream.some() for _ in range(20))
-    except (OSError, http.client.HTTPException):
-        return True
+def _worker_of(stream: Stream, server: Server) -> int:
+    """The process id of the worker that has the other end of a stream's connection."""
+    ports = [f"{port:04X}" for port in (urlsplit(server.url).port, stream.port)]
+    connections = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
+    inode = next(told[9] for told in connections if [end.rpartition(":")[2] for end in told[1:3]] == ports)
+    return next(pid for pid in workers_of(server) if f"socket:[{inode}]" in _open_files(pid))
+
+
+def _open_files(pid: int) -> set[str]:
+    return {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def _serving(server: Server) -> float:
