@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from math import exp2, inf
 
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
+from stepping import SteppingMachine, take_ten_thousand_steps
 
 from aibridge.overload.backlog import Backlog
 
@@ -27,7 +27,7 @@ class Modelled:
     batch: bool
 
 
-class BacklogMachine(RuleBasedStateMachine):
+class BacklogMachine(SteppingMachine):
     """Waiters come, go, leave and expire in any order, and the clock may stand still or step."""
 
     def __init__(self) -> None:
@@ -51,11 +51,13 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @rule(flow=flows, group=groups, amount=weights)
     def a_call_goes_without_waiting(self, flow: str, group: str, amount: float) -> None:
+        self.step()
         self.backlog.charge(flow, group, amount, self.now)
         self.charges.append((flow, group, amount, self.now))
 
     @rule(flow=flows, group=groups, weight=weights, patience=st.sampled_from([0.5, 2.0, 30.0]), batch=st.booleans())
     def somebody_joins(self, flow: str, group: str, weight: float, patience: float, *, batch: bool) -> None:
+        self.step()
         self.joined += 1
         newcomer = Modelled(self.joined, flow, group, weight, self.now + patience, batch)
         lost = self.backlog.join(
@@ -83,6 +85,7 @@ class BacklogMachine(RuleBasedStateMachine):
 
     @rule()
     def somebody_goes(self) -> None:
+        self.step()
         gone = self.backlog.next(self.now)
         ready = [waiter for waiter in self.line if waiter.deadline > self.now]
         ready = [waiter for waiter in ready if not waiter.batch] or ready
@@ -105,12 +108,14 @@ class BacklogMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_leaves(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from([waiter.name for waiter in self.line] or [0]))
+        self.step()
         self.backlog.leave(name)
         if self.line:
             self.remove(name)
 
     @rule()
     def some_expire(self) -> None:
+        self.step()
         expired = self.backlog.expire(self.now)
         overdue = [waiter for waiter in self.line if waiter.deadline <= self.now]
         assert sorted(expired) == sorted(waiter.name for waiter in overdue)
@@ -150,5 +155,5 @@ class BacklogMachine(RuleBasedStateMachine):
         return used <= min(others) * (1 + 1e-9) + 1e-5  # what is below a millionth may be forgotten
 
 
-TestBacklog = BacklogMachine.TestCase
-TestBacklog.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+def test_in_ten_thousand_steps_it_never_differs_from_the_model() -> None:
+    take_ten_thousand_steps(BacklogMachine)

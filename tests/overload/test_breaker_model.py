@@ -1,26 +1,21 @@
 """`Breaker` against a plain reading of its promises: ten thousand steps of anything that may happen, in any order."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
-    RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
+from stepping import SteppingMachine, take_ten_thousand_steps
 
 from aibridge.overload.breaker import Breaker, BreakerRule, State, Ticket
 from aibridge.overload.outcome import Outcome
 from aibridge.overload.tally import Tally
-
-STEPS = 10_000
 
 RULES = [
     BreakerRule(failure_ratio=0.0, failure_threshold=3),
@@ -91,11 +86,8 @@ class Reference:
             self.ended.clear()
 
 
-class BreakerMachine(RuleBasedStateMachine):
+class BreakerMachine(SteppingMachine):
     """Calls that end at once, late or never, breaks heard of from elsewhere, an operator, and time."""
-
-    steps: ClassVar = 0
-    """How often the breaker was asked or told something, in all runs."""
 
     tickets = Bundle[tuple[Ticket, int, int]]("tickets")  # with its number and era in the reference
 
@@ -122,7 +114,7 @@ class BreakerMachine(RuleBasedStateMachine):
         while True:
             goes = self.reference.goes(self.numbers, self.now)
             answer = self.breaker.enter(self.now)
-            BreakerMachine.steps += 1
+            self.step()
             assert isinstance(answer, Ticket) is goes
             if isinstance(answer, Ticket):
                 return answer, self.numbers, self.reference.era
@@ -144,7 +136,7 @@ class BreakerMachine(RuleBasedStateMachine):
             goes = self.reference.goes(self.numbers, self.now)
             assert isinstance(self.breaker.enter(self.now), Ticket) is goes
             self.rejections += not goes
-            BreakerMachine.steps += 1
+            self.step()
 
     @rule(ticket=consumes(tickets), outcome=outcomes, first_byte=first_bytes)
     def leave(self, ticket: tuple[Ticket, int, int], outcome: Outcome, first_byte: float | None) -> None:
@@ -157,7 +149,7 @@ class BreakerMachine(RuleBasedStateMachine):
             self.reference.changes(self.now + self.kind.timeout)
             self.trips += 1
         assert self.breaker.leave(given, outcome, self.now, first_byte) is opens
-        BreakerMachine.steps += 1
+        self.step()
 
     @rule(ends=st.lists(st.tuples(outcomes, first_bytes, st.integers(0, 6)), min_size=1, max_size=8))
     def calls_in_turn(self, ends: list[tuple[Outcome, float | None, int]]) -> None:
@@ -195,6 +187,4 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 def test_in_ten_thousand_steps_it_never_differs_from_the_reference() -> None:
-    bounds = settings(max_examples=25, stateful_step_count=50, deadline=None, report_multiple_bugs=False)
-    while BreakerMachine.steps < STEPS:
-        run_state_machine_as_test(BreakerMachine, settings=bounds)
+    take_ten_thousand_steps(BreakerMachine)

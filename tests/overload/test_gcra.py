@@ -8,36 +8,12 @@ import pytest
 from chance import seeded
 from hypothesis import given
 from hypothesis import strategies as st
+from leaky_bucket import LeakyBucket
 
 from aibridge.overload.outcome import Rejection
 from aibridge.overload.rate import Gcra, RateLimiter
 
 finite_rates = st.floats(min_value=1e-4, max_value=1e6)
-
-
-class LeakyBucket:
-    """The same promise written the other way round, in exact numbers: a level that drains."""
-
-    def __init__(self, rate: Fraction, burst: Fraction) -> None:
-        self.rate, self.burst, self.level, self.at = rate, burst, Fraction(0), Fraction(0)
-
-    def drain(self, now: float) -> None:
-        self.level = max(Fraction(0), self.level - (Fraction(now) - self.at) * self.rate)
-        self.at = Fraction(now)
-
-    def wait(self, now: float, cost: float) -> Fraction:
-        self.drain(now)
-        return max(Fraction(0), self.level + Fraction(cost) - self.burst) / self.rate
-
-    def take(self, now: float, cost: float) -> Fraction:
-        wait = self.wait(now, cost)
-        if not wait:
-            self.level += Fraction(cost)
-        return wait
-
-    def settle(self, now: float, difference: float) -> None:
-        self.drain(now)
-        self.level = max(Fraction(0), self.level + Fraction(difference))
 
 
 def test_a_burst_goes_at_once_and_then_the_rate_holds() -> None:
