@@ -13,6 +13,8 @@ HALF_LIFE = 4.0
 flows = st.sampled_from(["a", "b", "c"])
 groups = st.sampled_from(["", "g", "h"])
 weights = st.sampled_from([1.0, 1.0, 0.5, 7.0])
+newcomers = st.tuples(flows, groups, weights, st.sampled_from([0.5, 2.0, 30.0]), st.booleans())
+"""Flow, group, weight, patience in seconds, and whether it is batch work."""
 
 
 @dataclass
@@ -55,7 +57,12 @@ class BacklogMachine(SteppingMachine):
         self.backlog.charge(flow, group, amount, self.now)
         self.charges.append((flow, group, amount, self.now))
 
-    @rule(flow=flows, group=groups, weight=weights, patience=st.sampled_from([0.5, 2.0, 30.0]), batch=st.booleans())
+    @rule(newcomers=st.lists(newcomers, min_size=1, max_size=4))
+    def some_join(self, newcomers: list[tuple[str, str, float, float, bool]]) -> None:
+        for flow, group, weight, patience, batch in newcomers:
+            self.somebody_joins(flow, group, weight, patience, batch=batch)
+            self.nobody_is_lost_and_nobody_too_many()
+
     def somebody_joins(self, flow: str, group: str, weight: float, patience: float, *, batch: bool) -> None:
         self.step()
         self.joined += 1
@@ -83,7 +90,12 @@ class BacklogMachine(SteppingMachine):
         assert lost is not None
         self.remove(lost)
 
-    @rule()
+    @rule(times=st.integers(1, 4))
+    def some_go(self, times: int) -> None:
+        for _ in range(times):
+            self.somebody_goes()
+            self.nobody_is_lost_and_nobody_too_many()
+
     def somebody_goes(self) -> None:
         self.step()
         gone = self.backlog.next(self.now)

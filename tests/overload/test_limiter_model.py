@@ -27,6 +27,8 @@ rates = st.sampled_from([0.5, 1.0, 4.0, 16.0])
 bursts = st.sampled_from([1.0, 3.0, 8.0])
 maxima = st.integers(1, 4)
 outcomes = st.sampled_from(Outcome)
+gaps = st.lists(st.sampled_from([0, 0, 0, 1, 2, 5]), min_size=1, max_size=10)
+"""Ticks from each of some calls to the next, which comes at once more often than not."""
 
 
 def assert_wait(limiter: RateLimiter, now: float, wait: float, cost: float = 1.0) -> None:
@@ -93,11 +95,12 @@ class WindowMachine(SteppingMachine):
     def a_call_is_just_leaving(self, data: st.DataObject) -> None:
         self.now = data.draw(st.sampled_from(self.reference.left(self.now)))
 
-    @rule(times=st.integers(1, 4))
-    def take(self, times: int) -> None:
+    @rule(gaps=gaps)
+    def take(self, gaps: list[int]) -> None:
         """Calls that take no for an answer."""
-        for _ in range(times):
+        for gap in gaps:
             self.step()
+            self.now += gap * TICK
             wait, allowed = self.reference.wait(self.now), (self.reference.limit, self.reference.window)
             answer = self.limiter.take(self.now)
             if wait:
@@ -161,11 +164,13 @@ class GcraMachine(SteppingMachine):
         """In quarters, up to the highest that can ever pass."""
         return data.draw(st.integers(0, int(self.reference.burst * 4))) / 4
 
-    @rule(data=st.data(), times=st.integers(1, 4))
-    def take(self, data: st.DataObject, times: int) -> None:
-        """Calls that take no for an answer."""
-        for cost in [self.cost(data)] * times:
+    @rule(data=st.data(), gaps=gaps)
+    def take(self, data: st.DataObject, gaps: list[int]) -> None:
+        """Calls of one cost that take no for an answer."""
+        cost = self.cost(data)
+        for gap in gaps:
             self.step()
+            self.now += gap * TICK
             wait, burst, rate = self.reference.take(self.now, cost), self.limiter.burst, self.limiter.rate
             answer = self.limiter.take(self.now, cost)
             assert answer == (Rejection("tokens", burst, burst / rate, float(wait)) if wait else None)
@@ -252,9 +257,10 @@ class PermitMachine(SteppingMachine):
     def time_passes(self, ticks: int) -> None:
         self.now += ticks * TICK
 
-    @rule(times=st.integers(1, 4))
-    def enter(self, times: int) -> None:
-        for _ in range(times):
+    @rule(gaps=gaps)
+    def enter(self, gaps: list[int]) -> None:
+        for gap in gaps:
+            self.now += gap * TICK
             answer = self.limiter.enter(self.now)
             if isinstance(answer, Permit):
                 self.permits.append(answer)
