@@ -1,4 +1,4 @@
-"""State machines that are sure to take ten thousand steps: each counts its own, and runs again until they are taken."""
+"""State machines that are sure to take so many steps: each counts its own, and runs again until they are taken."""
 
 from typing import ClassVar
 
@@ -19,12 +19,12 @@ class SteppingMachine(RuleBasedStateMachine):
         type(self).steps += 1
 
 
-def take_ten_thousand_steps(machine: type[SteppingMachine]) -> None:
-    """Run a machine, by 25 histories of at most 50 rules at a time, until it has taken `STEPS` steps."""
+def take_steps(machine: type[SteppingMachine], steps: int = STEPS) -> None:
+    """Run a machine, by 25 histories of at most 50 rules at a time, until it has taken so many steps."""
     bounds = settings(max_examples=25, stateful_step_count=50, deadline=None, report_multiple_bugs=False)
     machine.steps = 0
-    while machine.steps < STEPS:
+    while machine.steps < steps:
         before = machine.steps
         run_state_machine_as_test(machine, settings=bounds)
         assert machine.steps > before
-    assert machine.steps >= STEPS
+    assert machine.steps >= steps

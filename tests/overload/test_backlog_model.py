@@ -5,7 +5,7 @@ from math import exp2, inf
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
-from stepping import SteppingMachine, take_ten_thousand_steps
+from stepping import SteppingMachine, take_steps
 
 from aibridge.overload.backlog import Backlog
 
@@ -168,4 +168,4 @@ class BacklogMachine(SteppingMachine):
 
 
 def test_in_ten_thousand_steps_it_never_differs_from_the_model() -> None:
-    take_ten_thousand_steps(BacklogMachine)
+    take_steps(BacklogMachine)

@@ -11,7 +11,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from stepping import SteppingMachine, take_ten_thousand_steps
+from stepping import SteppingMachine, take_steps
 
 from aibridge.overload.breaker import Breaker, BreakerRule, State, Ticket
 from aibridge.overload.outcome import Outcome
@@ -187,4 +187,4 @@ class BreakerMachine(SteppingMachine):
 
 
 def test_in_ten_thousand_steps_it_never_differs_from_the_reference() -> None:
-    take_ten_thousand_steps(BreakerMachine)
+    take_steps(BreakerMachine)
