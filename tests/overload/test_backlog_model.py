@@ -51,6 +51,10 @@ class BacklogMachine(SteppingMachine):
     def time_passes(self, gap: float) -> None:
         self.now += gap
 
+    @rule()
+    def a_deadline_is_just_reached(self) -> None:
+        self.now = max(self.now, min((waiter.deadline for waiter in self.line), default=self.now))
+
     @rule(flow=flows, group=groups, amount=weights)
     def a_call_goes_without_waiting(self, flow: str, group: str, amount: float) -> None:
         self.step()

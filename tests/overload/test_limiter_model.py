@@ -127,16 +127,16 @@ class WindowMachine(SteppingMachine):
 
     @rule(gaps=gaps, choice=choices)
     def give_back(self, gaps: list[int], choice: int) -> None:
-        """Some calls did not count, whether they have left the window or not.
+        """Some calls that came under the present rule did not count, whether they have left the window or not.
 
         One for which a longer window of before still counts is left alone: nothing is promised about its place.
         """
         for gap in gaps[: len(self.reference.counting)]:
-            self.step()
             self.now += gap * TICK
             taken_at = chosen(self.reference.counting, choice)
             leaves_at = taken_at + self.reference.window
             if leaves_at in self.reference.leave or leaves_at <= self.now:
+                self.step()
                 self.reference.give_back(taken_at, self.now)
                 self.limiter.give_back(taken_at, self.now)
                 self.both_say_the_same()
