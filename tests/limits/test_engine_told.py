@@ -261,6 +261,25 @@ def test_what_is_looked_at_on_a_new_connection_is_not_the_whole_of_a_weighed_cal
     assert world.check(caller()) is None
 
 
+def test_what_is_looked_at_of_a_call_that_passes_through_is_the_whole_of_it() -> None:
+    world, who = World([rule("calls", subject=Subject.USER), rule("t", Unit.TOTAL_TOKENS, 100)]), caller()
+    who.passes_through = True
+    world.admit(who)
+    world.refusal(who)
+    world.limits._refusals[world.limits._who(who)].until = 0.0
+    assert isinstance(world.check_again(who), RateLimited)
+    assert isinstance(world.check(who), RateLimited)
+
+
+def test_a_connection_from_before_a_change_is_looked_at_by_the_rules_of_now() -> None:
+    world, before, since = World([rule("all", amount=9)]), caller(), caller()
+    world.admit(before)
+    world.limits.replace([rule("mine", Unit.CONCURRENT, subject=Subject.USER)])
+    world.admit(since)
+    world.refusal(since)
+    assert isinstance(world.check_again(before), AtCapacity)
+
+
 def test_a_room_is_told_of_by_the_name_of_who_is_in_it() -> None:
     for subject, name in ((Subject.USER, "user ada"), (Subject.TOKEN, "token tokenA"), (Subject.EVERYONE, "together")):
         world, who = World([rule("room", Unit.CONCURRENT, subject=subject)]), caller()
