@@ -94,6 +94,7 @@ class WindowMachine(SteppingMachine):
         self.now = START
         self.limiter = ExactWindow(limit, window, "calls")
         self.reference = WindowReference(limit, window)
+        self.before: list[float] = []
 
     @rule(ticks=ticks)
     def time_passes(self, ticks: int) -> None:
@@ -141,9 +142,17 @@ class WindowMachine(SteppingMachine):
                 self.limiter.give_back(taken_at, self.now)
                 self.both_say_the_same()
 
+    @precondition(lambda self: self.before)
+    @rule(choice=choices)
+    def give_back_from_before(self, choice: int) -> None:
+        """A call that came under another rule did not count: nobody is let in for that."""
+        self.step()
+        self.limiter.give_back(chosen(self.before, choice), self.now)
+
     @rule(limit=limits, window=windows)
     def resize(self, limit: int, window: float) -> None:
         self.step()
+        self.before += [at for at in self.reference.counting if at < self.now]
         self.reference.resize(self.now, limit, window)
         self.limiter.resize(self.now, limit, window)
 

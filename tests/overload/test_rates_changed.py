@@ -82,6 +82,22 @@ def test_a_call_that_is_given_back_after_a_resize_frees_a_place() -> None:
     assert [limiter.take(2.0) is None for _ in range(3)] == [True, True, False]
 
 
+def test_a_call_from_before_a_resize_that_is_given_back_after_it_lets_nobody_in() -> None:
+    longer = ExactWindow(1, 1.0)
+    longer.take(0.0)
+    longer.resize(1.5, 1, 3.0)
+    longer.take(1.5)
+    longer.give_back(0.0, 2.0)
+    assert longer.take(2.0) is not None, "there would be two within three seconds"
+    fewer = ExactWindow(2, 10.0)
+    for at in (0.0, 0.1):
+        fewer.take(at)
+    fewer.resize(0.2, 1, 10.0)
+    for at in (0.0, 0.1):
+        fewer.give_back(at, 0.3)
+        assert fewer.take(0.3) is not None, "of two that were counted, one was forgotten"
+
+
 def test_who_is_forgiven_by_time_is_not_bound_by_a_resize() -> None:
     limiter = ExactWindow(2, 1.0)
     for _ in range(2):

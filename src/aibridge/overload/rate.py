@@ -45,23 +45,24 @@ class RateLimiter(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class _Rule:
-    """What all callers under one limit have in common, kept once."""
+    """What all callers under one limit have in common, kept once. It was changed at `since`, if ever."""
 
     name: str
     limit: int
     window: float
     group: int
     groups: int
+    since: float
 
 
 @functools.lru_cache(maxsize=1024)
-def _rule(limit: int, window: float, name: str) -> _Rule:
+def _rule(limit: int, window: float, name: str, since: float = -inf) -> _Rule:
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
     if not 0.0 < window < inf:
         raise ValueError(f"window must be a positive number of seconds, not {window}")
     group = -(-limit // PLACES)
-    return _Rule(name=name, limit=limit, window=window, group=group, groups=limit // group)
+    return _Rule(name=name, limit=limit, window=window, group=group, groups=limit // group, since=since)
 
 
 @dataclass(slots=True)
@@ -168,12 +169,12 @@ class ExactWindow:
         One that has left the window already changes nothing. Otherwise the oldest call that is still in the window is
         forgotten in its place: it would have left first. So each remembered call stands for one that counts and is no
         newer than it, and no window holds more than `limit` of those that count. Where calls share a place, nothing is
-        given back.
+        given back; nor is a call from before a `resize`, which may be forgotten already.
         """
         rule = self._rule
         leaves_at = _expiry(taken_at, rule.window)
         left_before = self._newest >= _expiry(leaves_at, rule.window)  # by a clock that has stepped back since
-        if now >= leaves_at or left_before or rule.group > 1:
+        if now >= leaves_at or left_before or rule.group > 1 or taken_at < rule.since:
             return
         burst = self._burst
         if burst is None:
@@ -192,7 +193,7 @@ class ExactWindow:
         and another number of them does from now on, none is let go for that: what was one place counts for as many as
         it may need.
         """
-        before, self._rule = self._rule, _rule(limit, window, self._rule.name)
+        before, self._rule = self._rule, _rule(limit, window, self._rule.name, now)
         if now >= self._newest:
             self._burst = None
         burst, group = self._burst, self._rule.group
