@@ -188,6 +188,12 @@ def test_a_time_of_which_nothing_is_known_is_an_error(limits: str) -> None:
         (("--from", "ledger", "--calls", "5"), 2, "--calls is for --from synthetic"),
         (("--from", "ledger", "--since", "soon"), 2, "'soon' is not allowed; allowed: an instant such as"),
         (("--from", "synthetic", "--plot", "/no/such/place.html"), 1, "cannot write /no/such/place.html: No such"),
+        (
+            ("--from", "synthetic", "--plot", "out.png"),
+            2,
+            "Invalid value for '--plot': 'out.png' is not allowed; allowed: a file ending in .html or .htm",
+        ),
+        (("--from", "synthetic", "--plot", "html"), 2, "Invalid value for '--plot': 'html' is not allowed"),
         ((), 2, "Missing option '--from'"),
     ],
 )

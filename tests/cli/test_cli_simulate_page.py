@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from simulate_samples import calls_in, limits_in, line, run
 
 
@@ -49,6 +50,13 @@ def test_no_name_is_read_as_html(tmp_path: Path) -> None:
     page = path.read_text()
     assert "<b>" not in page
     assert page.count("&lt;b&gt;&amp;") == 4  # beside its row, over a cell of it, and in both tables
+
+
+@pytest.mark.parametrize("name", ["out.htm", "OUT.HTML"])
+def test_a_page_may_be_named_as_pages_are(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert run("--limits", limits_in(tmp_path), "--from", calls_in(tmp_path), "--plot", str(path)).exit_code == 0
+    assert path.read_text().startswith("<!doctype html>")
 
 
 def test_a_page_says_so_when_nobody_was_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 
 import click
@@ -29,6 +30,8 @@ from aibridge.store import arrivals as ledger
 _LEDGER, _SYNTHETIC = "ledger", "synthetic"
 _STEP = 1000
 """Arrivals between two looks of the progress bar."""
+_PAGES = (".html", ".htm")
+"""How the name of a page may end."""
 
 _EXAMPLES = """\b
 Examples:
@@ -71,6 +74,20 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
             yield len(found), found
 
 
+class _Page(click.Path):
+    """A file for a page: its name says that it is HTML, which is all that is written."""
+
+    name = "page"
+
+    def convert(
+        self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | PathLike[str]:
+        """Read what was given."""
+        if Path(value).suffix.lower() not in _PAGES:
+            self.fail(f"{str(value)!r} is not allowed; allowed: a file ending in {' or '.join(_PAGES)}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command("simulate", cls=GroupedCommand, epilog=_EXAMPLES)
 @click.option("--limits", "file", required=True, type=click.Path(path_type=Path), help="YAML file with the limits.")
 @click.option(
@@ -92,7 +109,10 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another one makes up another day.")
 @click.option(
-    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the plots to this file."
+    "--plot",
+    type=_Page(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page with the plots to this file, whose name ends in .html or .htm.",
 )
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many actors the table shows.")
 @output_option
