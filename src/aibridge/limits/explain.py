@@ -91,7 +91,9 @@ def _how_full(rule: Rule, subject: str, refusal: Refusal) -> str:
     return f"{_limit(rule, subject)}; {used:g} are in progress, one is expected to end in {seconds} s.{waited}"
 
 
+@lru_cache(256)
 def _limit(rule: Rule, subject: str) -> str:
+    """The limit in words, the same for all who are refused by it."""
     whose = f"{rule.subject} {subject}"
     if rule.subject is Subject.EVERYONE:
         whose = "all together" if rule.organization is None else f"all of organization {rule.organization} together"

@@ -58,10 +58,7 @@ class Memory:
 
         A cost above what its rule can ever admit at once is taken as that, and `settle` charges the rest.
         """
-        try:
-            decided = self._decide(asks, now, memo)
-        except KeyError:  # which costs nothing as long as all rules are known
-            decided = self._decide(self._known(asks), now)
+        decided = self._decide_known(asks, now, memo)
         return decided if isinstance(decided, Held) else self._refusal(decided, now)
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal:
@@ -70,11 +67,8 @@ class Memory:
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
         """Take all or nothing, if need be after a while; see `Counts`."""
-        now = self._clock()
-        try:
-            decided = self._decide(asks, now)
-        except KeyError:
-            decided = self._decide(self._known(asks), now)
+        now, memo = self._clock(), Memo()
+        decided = self._decide_known(asks, now, memo)
         if isinstance(decided, Held):
             if place is not None:
                 self._charge(asks, place, now)
@@ -84,7 +78,7 @@ class Memory:
             return self._refusal(decided, now)
         answer: asyncio.Future[Held | Refusal] = asyncio.get_running_loop().create_future()
         patience = self._counters[queue.number].rule.queue_timeout
-        waiter = Waiter(asks, place, since=now, deadline=now + patience, answer=answer)
+        waiter = Waiter(asks, place, since=now, deadline=now + patience, answer=answer, memo=memo)
         self._stand(waiter, queue, now)
         try:
             return await answer
@@ -175,6 +169,13 @@ class Memory:
         """What was looked up by now may be something else the next time."""
         self._epoch = object()
 
+    def _decide_known(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Taken | Lacking:
+        """As `_decide`, by those of the asks that are about rules there are."""
+        try:
+            return self._decide(asks, now, memo)
+        except KeyError:  # which costs nothing as long as all rules are known
+            return self._decide(self._known(asks), now)
+
     def _decide(self, asks: tuple[Ask, ...], now: float, memo: Memo | None = None) -> Taken | Lacking:
         """Take everything, or nothing and say which of the asks were refused.
 
@@ -249,8 +250,11 @@ class Memory:
         """Whether there is a queue for each of these."""
         if not self._queueing:
             return False
-        counters = [self._counters[ask.rule] for ask in lacking.asks]
-        return all(isinstance(counter, Permits) and counter.queued for counter in counters)
+        for ask in lacking.asks:  # a generator would take twice the time
+            counter = self._counters[ask.rule]
+            if not isinstance(counter, Permits) or not counter.queued:
+                return False
+        return True
 
     def _charge(self, asks: tuple[Ask, ...], place: Place, now: float, but: Queue | None = None) -> None:
         """Let the queues of a call that goes know of it, but one that knows: who used less lately goes before it."""
@@ -280,7 +284,7 @@ class Memory:
         if waiter.answer.done():  # cancelled in this turn of the event loop
             return
         waited = now - waiter.since
-        decided = self._decide(self._known(waiter.asks), now)
+        decided = self._decide_known(waiter.asks, now, waiter.memo)
         if isinstance(decided, Held):
             decided.waited = waited
             self._charge(waiter.asks, waiter.place, now, but=turn_in)

@@ -7,7 +7,7 @@ from math import inf
 from typing import TypeVar
 
 from aibridge.domain.rule import Rule
-from aibridge.limits.counts import Ask, Held, Place, Refusal
+from aibridge.limits.counts import Ask, Held, Memo, Place, Refusal
 from aibridge.overload.backlog import Backlog
 from aibridge.overload.concurrency import ConcurrencyLimiter
 
@@ -43,7 +43,8 @@ def alike(queue: Rule, rule: Rule | None) -> bool:
 class Waiter:
     """A call that waits: what it asks for, since when and until when, and where its answer goes.
 
-    `queue` is where it stands; None once it has left, however it did.
+    `memo` is what was looked up for its asks when it came. `queue` is where it stands; None once it has left, however
+    it did.
     """
 
     asks: tuple[Ask, ...]
@@ -51,6 +52,7 @@ class Waiter:
     since: float
     deadline: float
     answer: asyncio.Future[Held | Refusal]
+    memo: Memo | None = None
     queue: "Queue | None" = None
 
 

@@ -4,7 +4,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from math import ceil
+from math import ceil, inf
 
 import msgspec
 
@@ -96,6 +96,18 @@ class Summary(msgspec.Struct, kw_only=True):
     minutes: list[Minute]
 
 
+class _Refusals(msgspec.Struct, kw_only=True):
+    """What one actor was refused: instants in seconds, minutes since 1970, and rules by their places.
+
+    Instants for people are made of these at the end: there are many refusals, and few actors and minutes.
+    """
+
+    first: float
+    last: float = -inf
+    by_rule: dict[int, int] = {}
+    by_minute: dict[int, int] = {}
+
+
 class Report:
     """Adds up what `Replay` decides. Tell it of each arrival before it is decided."""
 
@@ -103,6 +115,7 @@ class Report:
         self._rules = [RuleSums(rule=rule) for rule in rules]
         self._tariff = Tariff(prices)
         self._actors: dict[str, ActorSums] = {}
+        self._refusals: dict[str, _Refusals] = {}
         self._totals = Totals()
         self._waits = array("d")
         self._before, self._after = Load(), Load()
@@ -128,7 +141,7 @@ class Report:
         if decision.waited:
             actor.queued += 1
             actor.longest_wait = max(actor.longest_wait, decision.waited)
-            self._count("queued", decision.at)
+            self._count("queued", int(decision.at // MINUTE))
         if decision.answer is Answer.ADMITTED:
             self._admitted(decision, actor)
         else:
@@ -150,7 +163,7 @@ class Report:
             totals=totals,
             rules=self._rules,
             actors=sorted(
-                self._actors.values(),
+                map(self._with_refusals, self._actors.values()),
                 key=lambda sums: (-sums.refusals, -sums.shadow_refusals, -sums.queued, sums.actor),
             ),
             minutes=self._minutes(),
@@ -162,8 +175,8 @@ class Report:
             sums = self._actors[arrival.actor] = ActorSums(actor=arrival.actor)
         return sums
 
-    def _count(self, name: str, at: float) -> None:
-        counts, minute = self._counts[name], int(at // MINUTE)
+    def _count(self, name: str, minute: int) -> None:
+        counts = self._counts[name]
         counts[minute] = counts.get(minute, 0) + 1
 
     def _admitted(self, decision: Decision, actor: ActorSums) -> None:
@@ -195,20 +208,33 @@ class Report:
         return window.add(decision.at, amount)
 
     def _refused(self, decision: Decision, actor: ActorSums) -> None:
-        at = datetime.fromtimestamp(decision.at, UTC)
-        minute = at.replace(second=0, microsecond=0)
+        at, minute = decision.at, int(decision.at // MINUTE)
+        refusals = self._refusals.get(actor.actor)
+        if refusals is None:
+            refusals = self._refusals[actor.actor] = _Refusals(first=at)
+        refusals.last = at
+        refusals.by_minute[minute] = refusals.by_minute.get(minute, 0) + 1
         actor.refusals += 1
-        actor.first_refused = actor.first_refused or at
-        actor.last_refused = at
-        actor.refusals_by_minute[minute] = actor.refusals_by_minute.get(minute, 0) + 1
-        self._count("refusals", decision.at)
+        self._count("refusals", minute)
         if decision.answer is Answer.REFUSED:
             actor.refused += 1
-            self._count("refused", decision.at)
-        if decision.rule is not None:
-            sums = self._rules[decision.rule]
-            sums.refusals += 1
-            actor.refusals_by_rule[sums.rule.name] = actor.refusals_by_rule.get(sums.rule.name, 0) + 1
+            self._count("refused", minute)
+        rule = decision.rule
+        if rule is not None:
+            self._rules[rule].refusals += 1
+            refusals.by_rule[rule] = refusals.by_rule.get(rule, 0) + 1
+
+    def _with_refusals(self, actor: ActorSums) -> ActorSums:
+        """An actor's sums with when it was refused, and by which rules, as people read them."""
+        refusals = self._refusals.get(actor.actor)
+        if refusals is not None:
+            actor.first_refused = datetime.fromtimestamp(refusals.first, UTC)
+            actor.last_refused = datetime.fromtimestamp(refusals.last, UTC)
+            actor.refusals_by_rule = {self._rules[place].rule.name: count for place, count in refusals.by_rule.items()}
+            actor.refusals_by_minute = {
+                datetime.fromtimestamp(minute * MINUTE, UTC): count for minute, count in refusals.by_minute.items()
+            }
+        return actor
 
     def _minutes(self) -> list[Minute]:
         before, after = self._before, self._after
