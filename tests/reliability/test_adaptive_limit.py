@@ -25,7 +25,7 @@ Calls have a heavy tail, so that those of five minutes may ask for 5 % more or l
 limit that knows the provider's slots serves between 89 and 99 % of what is usual then. The longer, the less of that.
 """
 SHORT_SEEDS = range(101, 107)
-LONG_SEEDS = range(101, 104)
+LONG_SEEDS = range(101, 103)
 """Not those that the limiter's constants were chosen with."""
 PROVIDERS = {
     "no queue": UpstreamModel(queue=0),
