@@ -34,7 +34,6 @@ MOST_ROUNDS = 12
 """In which to see the target. Other processes make all calls dearer, the shorter ones more so."""
 LONGEST = 10.0
 """Milliseconds that 99 of a hundred refusals take at most."""
-UNKNOWN = 401
 HELD_BY = 0.5
 """Seconds by which a call that was sent holds its permit."""
 A_CALL = 1024
@@ -140,20 +139,22 @@ class Kind(NamedTuple):
     """What becomes of calls to a gateway, all of which have the same five rules: of this one, one is used up."""
 
     says: str
-    expected: int
+    expected: tuple[int, ...]
     amounts: dict[str, int]
     full: bool = False
     """Whether a call has to be in progress for that."""
+    token: str = ""
+    """What comes as a token, if it is not the owner's."""
 
 
-SERVED = Kind("served", 200, {})
+SERVED = Kind("served", (200,), {})
 REFUSED = [
-    Kind("over its rate", 429, {"rate": 1}),
-    Kind("to a full house", 503, {"concurrency": 1}, full=True),
-    Kind("of a user with as many as allowed", 503, {"at_once": 1}, full=True),
-    Kind("to a model that was called often enough", 429, {"one_model": 1}),
-    Kind("for more tokens than are left", 429, {"tokens": A_CALL + 100}),
-    Kind("of a stranger", 401, {}),
+    Kind("over its rate", (429,), {"rate": 1}),
+    Kind("to a full house", (503,), {"concurrency": 1}, full=True),
+    Kind("of a user with as many as allowed", (503,), {"at_once": 1}, full=True),
+    Kind("to a model that was called often enough", (429,), {"one_model": 1}),
+    Kind("for more tokens than are left", (429,), {"tokens": A_CALL + 100}),
+    Kind("of a stranger", (401, 429), {}, token="aib_unknown"),
 ]
 
 
@@ -215,8 +216,8 @@ def least(gateways: Gateways, load: Load) -> dict[str, Cost]:
     dear = REFUSED
     for _ in range(MOST_ROUNDS):
         for kind in (SERVED, *dear):
-            token = "aib_unknown" if kind.expected == UNKNOWN else gateways.of(kind).token
-            one = cost(load, gateways.of(kind), token, kind.expected, *[429] * (kind.expected == UNKNOWN))
+            server = gateways.of(kind)
+            one = cost(load, server, kind.token or server.token, *kind.expected)
             found[kind.says] = Cost(*map(min, found.get(kind.says, one), one))
         dear = [kind for kind in REFUSED if not found[kind.says].little(found[SERVED.says], TARGET)]
         if not dear:

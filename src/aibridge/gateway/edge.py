@@ -6,7 +6,7 @@ request's id and what is left of the wait.
 
 from http import HTTPStatus
 
-from aibridge.domain.errors import PATIENCE, BudgetSpent, CallError, CircuitOpen, RateLimited
+from aibridge.domain.errors import PATIENCE, BudgetSpent, CallError, RateLimited
 from aibridge.domain.provider import Provider
 from aibridge.gateway.relay import STATUS_LINES
 from aibridge.gateway.routes import FAMILIES
@@ -114,7 +114,7 @@ def _retry(error: CallError) -> list[tuple[str, str]]:
         return rate_headers(rejection, _BLANK, error.policies)
     if rejection is not None and error.policies:
         return [*retry_headers(_BLANK), *limit_headers(rejection, error.policies, _BLANK)]
-    if isinstance(error, CircuitOpen) and error.retry_after is not None and error.retry_after > PATIENCE:
+    if error.retry_after is not None and error.retry_after > PATIENCE:  # a breaker may stay open for so long
         return [*retry_headers(_BLANK), *_NOT_AGAIN]
     return retry_headers(_BLANK)
 

@@ -1,7 +1,7 @@
-"""Who was told when to come back, and comes too early: refused again without asking anybody.
+"""Who was refused lately: told again without asking anybody, where that is certain, and else worth a look.
 
-Only what is certain is remembered: until that instant no call of this caller can be admitted, whatever it asks for, or
-none that asks for the same. A credit that might change that makes it forgotten, where it is given here; where it is
+Certain is that until an instant no call of this caller can be admitted, whatever it asks for, or none that asks for the
+same. A credit that might change that makes it forgotten, where it is given here; where it is
 given elsewhere, time does.
 """
 
