@@ -57,10 +57,10 @@ class Counting:
         self.looks.append(asks)
         return self._memory.refused(asks, memo)
 
-    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None, memo: Memo | None = None) -> Held | Refusal:
         self.asked.append(asks)
         self.places.append(place)
-        return await self._memory.take(asks, place)
+        return await self._memory.take(asks, place, memo)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._memory, name)

@@ -363,8 +363,8 @@ class _Far:
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
         pass
 
-    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
-        answer = await self._memory.take(asks, place)
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None, memo: Memo | None = None) -> Held | Refusal:
+        answer = await self._memory.take(asks, place, memo)
         await turns(1)
         return answer
 

@@ -103,7 +103,7 @@ class Counts(Protocol):
         """As `take`, of a call that would not wait, where nobody has to be asked for it; None where somebody has."""
         ...
 
-    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None, memo: Memo | None = None) -> Held | Refusal:
         """Take all that is asked for, or nothing.
 
         Rules in shadow mode never refuse. A call that only lacks what is held waits where the rule has a queue and

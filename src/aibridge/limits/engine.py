@@ -14,7 +14,7 @@ from aibridge.domain.usage import Usage
 from aibridge.limits.admission import Admission
 from aibridge.limits.counts import Ask, Counts, Held, Refusal
 from aibridge.limits.estimate import Size, Tariff
-from aibridge.limits.explain import refused
+from aibridge.limits.explain import refused, wordless
 from aibridge.limits.known_full import BRIEFLY
 from aibridge.limits.line import WAIT_BOUNDS, Line, house_and_wings, renewed
 from aibridge.limits.matching import REMEMBERED
@@ -36,14 +36,14 @@ class Limits:
     """The rules in force. For one event loop.
 
     `counts` counts for these very rules, in this order; from then on it is told of every change, and by nobody else.
-    `clock` is the monotonic one that `check` is given the time of.
+    `clock` is the monotonic one that `check` is given the time of. One that does not explain refuses without words.
     """
 
     rules: tuple[Rule, ...]
     needs_body: bool
     """Whether any rule can only be decided with the body."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the last three by keyword only)
         self,
         rules: Sequence[Rule],
         counts: Counts,
@@ -51,8 +51,10 @@ class Limits:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        explains: bool = True,
     ) -> None:
         self._counts = counts
+        self._explains = explains
         self._clock = clock
         self._wall_clock = wall_clock
         self._tariff = Tariff(prices)
@@ -256,14 +258,13 @@ class Limits:
     async def _ask(self, terms: Terms, asks: tuple[Ask, ...], caller: Caller, size: Size | None) -> Held | Refusal:
         """Take all or nothing, if need be after a while."""
         if not terms.queues:
-            return await self._counts.take(asks)
-        lines = [line for line in terms.lines if line.queues]
-        for line in lines:
+            return await self._counts.take(asks, None, terms.memo)
+        for line in terms.queues:
             line.waiting += 1
         try:
-            return await self._counts.take(asks, place_of(caller, size))
+            return await self._counts.take(asks, place_of(caller, size), terms.memo)
         finally:
-            for line in lines:
+            for line in terms.queues:
                 line.waiting -= 1
 
     def _full(self, lines: Iterable[Line]) -> Refused | None:
@@ -293,8 +294,11 @@ class Limits:
         """
         _count_wait(lines, asks, refusal.waited)
         line = lines[refusal.rule]
-        policies = policies_of(line, [lines[ask.rule] for ask in asks])
-        error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
+        if self._explains:
+            policies = policies_of(line, [lines[ask.rule] for ask in asks])
+            error = refused(line.rule, name_of(line.rule, caller), refusal, policies, self._wall_clock())
+        else:
+            error = wordless(line.rule, refusal)
         if lines is self._lines:
             told = self._certain(error, refusal, asks) if whole else None
             self._refusals.remember(self._who(caller), told or Told(refusal.rule, self._clock() + BELIEVED))

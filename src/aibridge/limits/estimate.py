@@ -42,6 +42,11 @@ def expected(size: Size) -> Usage:
     return Usage(input_tokens=_tokens(size.body_bytes), output_tokens=_expected_output(size))
 
 
+def expected_tokens(size: Size) -> int:
+    """How many tokens a call may use, by its request."""
+    return _tokens(size.body_bytes) + _expected_output(size)
+
+
 def estimated(size: Size, answer_bytes: int, *, streamed: bool) -> Usage:
     """What a call used whose provider was at work and did not say: by the bytes of its request and of its answer.
 

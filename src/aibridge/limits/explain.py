@@ -45,30 +45,36 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
     call would be admitted is told as an instant, which stays true however often it is told.
     """
     if rule.held:
-        return _at_capacity(rule, subject, refusal, policies)
-    rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
-    wait = refusal.retry_after
+        detail = _how_full(rule, subject, refusal)
+        error = wordless(rule, refusal, detail, policies)
+        error.prepared = _prepared(detail, *[policy.item for policy in policies])
+        return error
+    again = _instant(now + refusal.retry_after)
     if rule.name == RATE:
         detail = (
             f"This token may make {rule.amount} AI requests in {rule.window:g} s (--aibridge-rate-limit); "
-            f"the next one is admitted at {_instant(now + wait)}."
+            f"the next one is admitted at {again}."
         )
-        return RateLimited.caller(detail, rejection, policies)
-    spent = f"{_limit(rule, subject)}; {_amount(rule, refusal.used)} are used"
-    following = "such a call" if rule.weighed else "the next one"
-    if wait > PATIENCE:
-        message = f"The limit {rule.name} is used up; there is more at {_instant(now + wait)}."
-        detail = f"{spent}, {following} is admitted at {_instant(now + wait)}."
-        return BudgetSpent.caller(message, detail, rejection, policies)
-    return RateLimited.caller(f"{spent}, {following} is admitted at {_instant(now + wait)}.", rejection, policies)
+    else:
+        following = "such a call" if rule.weighed else "the next one"
+        spent = f"{_limit(rule, subject)}; {_amount(rule, refusal.used)} are used"
+        detail = f"{spent}, {following} is admitted at {again}."
+    return wordless(rule, refusal, detail, policies, f"The limit {rule.name} is used up; there is more at {again}.")
 
 
-def _at_capacity(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, ...]) -> AtCapacity:
+def wordless(
+    rule: Rule, refusal: Refusal, detail: str = "", policies: tuple[Policy, ...] = (), spent: str = ""
+) -> Refused:
+    """The error for a refusal by a rule, without words unless given: which kind it is, and when to come back.
+
+    `spent` is said instead of what is usual where that is later than clients have the patience for.
+    """
     rejection = Rejection(rule.name, rule.amount, rule.window, refusal.retry_after)
-    detail = _how_full(rule, subject, refusal)
-    error = AtCapacity.caller(detail, rejection=rejection, policies=policies)
-    error.prepared = _prepared(detail, *[policy.item for policy in policies])
-    return error
+    if rule.held:
+        return AtCapacity.caller(detail, rejection=rejection, policies=policies)
+    if refusal.retry_after > PATIENCE and rule.name != RATE:
+        return BudgetSpent.caller(spent, detail, rejection, policies)
+    return RateLimited.caller(detail, rejection, policies)
 
 
 @lru_cache(256)

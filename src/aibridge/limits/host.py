@@ -67,7 +67,12 @@ class HostCounts(asyncio.Protocol):
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
         """Never; see `Counts`."""
 
-    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+    async def take(
+        self,
+        asks: tuple[Ask, ...],
+        place: Place | None = None,
+        memo: Memo | None = None,  # noqa: ARG002
+    ) -> Held | Refusal:
         """Take all or nothing; see `Counts`."""
         if not self.healthy:
             return _orphaned(asks)

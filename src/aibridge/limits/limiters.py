@@ -62,12 +62,8 @@ class Limiters:
 
     def lacking(self, asks: Sequence[Ask], now: float) -> "Lacking":
         """The asks for which there is not enough left."""
-        lacking = Lacking([], [])
-        for ask, limiter in zip(asks, self.each, strict=True):
-            if not limiter.admits(now, ask.cost):
-                lacking.asks.append(ask)
-                lacking.limiters.append(limiter)
-        return lacking
+        each = self.each
+        return Lacking([(ask, each[place]) for place, ask in enumerate(asks) if not each[place].admits(now, ask.cost)])
 
     def give_back(self, taken_at: float, outcome: Outcome, now: float) -> None:
         """Give back what is held by a call that took it at `taken_at`."""
@@ -91,20 +87,18 @@ class Limiters:
 class Lacking:
     """The asks of a call for which there was not enough left, and who said so: none where it would be admitted."""
 
-    __slots__ = ("asks", "limiters")
+    __slots__ = ("short",)
 
-    def __init__(self, asks: list[Ask], limiters: list[Limiter]) -> None:
-        self.asks = asks
-        self.limiters = limiters
+    def __init__(self, short: list[tuple[Ask, Limiter]]) -> None:
+        self.short = short
 
     def refusal(self, now: float, waited: float, *, queue: bool) -> Refusal:
         """What the call is told; `queue` says whether others may wait for what it lacks."""
-        first, limiter = self.asks[0], self.limiters[0]
+        first, limiter = self.short[0]
         used, wait = limiter.used(now), limiter.wait(now, first.cost)
         step: float | None = None
-        if len(self.asks) > 1:
-            others = zip(self.asks[1:], self.limiters[1:], strict=True)
-            wait = max(wait, *[other.wait(now, ask.cost) for ask, other in others])
+        if len(self.short) > 1:
+            wait = max(wait, *[other.wait(now, ask.cost) for ask, other in self.short[1:]])
         elif isinstance(limiter, ConcurrencyLimiter) and not queue:
             step = limiter.step(now)
         return Refusal(first.rule, first.key, used, wait, waited, step)

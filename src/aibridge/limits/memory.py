@@ -65,9 +65,9 @@ class Memory:
         """Take all or nothing, without waiting; see `Counts`."""
         return self.try_take(asks, self._clock(), memo)
 
-    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+    async def take(self, asks: tuple[Ask, ...], place: Place | None = None, memo: Memo | None = None) -> Held | Refusal:
         """Take all or nothing, if need be after a while; see `Counts`."""
-        now, memo = self._clock(), Memo()
+        now, memo = self._clock(), memo or Memo()
         decided = self._decide_known(asks, now, memo)
         if isinstance(decided, Held):
             if place is not None:
@@ -126,7 +126,7 @@ class Memory:
         if limiters.weighed and limiters.exceeded(asks):
             asks = self._clamped(asks)
         lacking = limiters.lacking(asks, now)
-        return None if not lacking.asks or self._all_queue(lacking) else lacking.refusal(now, 0.0, queue=False)
+        return None if not lacking.short or self._all_queue(lacking) else lacking.refusal(now, 0.0, queue=False)
 
     async def present(self, most: int) -> list[Present]:
         """The present use of each rule; see `Counts`."""
@@ -240,17 +240,16 @@ class Memory:
 
     def _queue(self, lacking: Lacking, now: float) -> Queue | None:
         """Where one waits who lacks these: in the queue for the first, if there is one for each."""
-        first = lacking.limiters[0]
+        ask, first = lacking.short[0]
         if not isinstance(first, ConcurrencyLimiter) or not self._all_queue(lacking):
             return None
-        rule = lacking.asks[0].rule
-        return self._queues.open(first, rule, self._counters[rule].rule, now)
+        return self._queues.open(first, ask.rule, self._counters[ask.rule].rule, now)
 
     def _all_queue(self, lacking: Lacking) -> bool:
         """Whether there is a queue for each of these."""
         if not self._queueing:
             return False
-        for ask in lacking.asks:  # a generator would take twice the time
+        for ask, _ in lacking.short:  # a generator would take twice the time
             counter = self._counters[ask.rule]
             if not isinstance(counter, Permits) or not counter.queued:
                 return False

@@ -133,7 +133,12 @@ class Redis:
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
         """Never; see `Counts`."""
 
-    async def take(self, asks: tuple[Ask, ...], place: Place | None = None) -> Held | Refusal:
+    async def take(
+        self,
+        asks: tuple[Ask, ...],
+        place: Place | None = None,
+        memo: Memo | None = None,  # noqa: ARG002
+    ) -> Held | Refusal:
         """Take all or nothing; see `Counts`."""
         answer = await self._together(asks, place)
         return await self._alone(asks, place) if answer is None else answer

@@ -78,7 +78,7 @@ class Replay:
     ) -> None:
         self._loop = VirtualLoop()
         clock = self._loop.time
-        self._limits = Limits(rules, Memory(rules, clock), prices, clock=clock)
+        self._limits = Limits(rules, Memory(rules, clock), prices, clock=clock, explains=False)
         self._places = {rule.name: place for place, rule in enumerate(rules)}
         self._retries = retries
         self._luck = luck
@@ -102,7 +102,7 @@ class Replay:
         size = None
         if self._limits.needs_body:
             size = Size(model=arrival.model, body_bytes=arrival.input_tokens * BYTES_PER_TOKEN)
-        caller = _caller(arrival.actor, arrival.organization, arrival.token, arrival.provider)
+        caller = _caller(arrival.actor, arrival.organization, arrival.token, arrival.provider, arrival.model)
         self._ask(_Try(arrival, caller, size, self._loop.time()))
         self._loop.settle()
         return self._decided()
@@ -190,8 +190,11 @@ def usage_of(arrival: Arrival) -> Usage:
 
 
 @lru_cache(REMEMBERED)
-def _caller(actor: str, organization: str, token: str, provider: str) -> Caller:
-    """Who calls. Where the record has no token, all calls of an actor are those of one."""
+def _caller(actor: str, organization: str, token: str, provider: str, _model: str) -> Caller:
+    """Who calls, one for each model: then its terms are worked out once.
+
+    Where the record has no token, all calls of an actor are those of one.
+    """
     known = Actor(id=actor, username=actor, token_id=token or actor)
     if organization:
         known = msgspec.structs.replace(known, organization_id=organization)

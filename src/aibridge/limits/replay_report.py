@@ -113,7 +113,8 @@ class Report:
 
     def __init__(self, rules: Sequence[Rule], prices: Sequence[Price]) -> None:
         self._rules = [RuleSums(rule=rule) for rule in rules]
-        self._tariff = Tariff(prices)
+        tariff = Tariff(prices)
+        self._measures = [tariff.measure(rule.unit) if rule.weighed else None for rule in rules]
         self._actors: dict[str, ActorSums] = {}
         self._refusals: dict[str, _Refusals] = {}
         self._totals = Totals()
@@ -138,9 +139,10 @@ class Report:
         """A call was told something."""
         self._last = max(self._last, decision.at)
         actor = self._actor(decision.arrival)
-        if decision.waited:
+        waited = decision.waited
+        if waited:
             actor.queued += 1
-            actor.longest_wait = max(actor.longest_wait, decision.waited)
+            actor.longest_wait = max(actor.longest_wait, waited)
             self._count("queued", int(decision.at // MINUTE))
         if decision.answer is Answer.ADMITTED:
             self._admitted(decision, actor)
@@ -201,7 +203,8 @@ class Report:
         arrival = decision.arrival
         if rule.held:
             return self._held[subject].begin(decision.at, arrival.duration)
-        amount = self._tariff.measure(rule.unit).of(usage, arrival.model) if rule.weighed else 1.0
+        measure = self._measures[subject[0]]
+        amount = 1.0 if measure is None else measure.of(usage, arrival.model)
         window = self._windows.get(subject)
         if window is None:
             window = self._windows[subject] = Window(rule.window)

@@ -8,7 +8,7 @@ import msgspec
 from aibridge.domain.actor import Actor
 from aibridge.domain.rule import Rule, Subject
 from aibridge.limits.counts import Place
-from aibridge.limits.estimate import Size, expected
+from aibridge.limits.estimate import Size, expected_tokens
 from aibridge.limits.matching import matching, within
 from aibridge.overload.caller import address_group
 
@@ -108,8 +108,7 @@ def place_of(caller: Caller, size: Size | None) -> Place:
     """Where a call waits: by actor, and by address where it has none."""
     weight = 1.0
     if size is not None:
-        usage = expected(size)
-        weight = max(1.0, (usage.input_tokens + usage.output_tokens) / _TOKENS_LIKE_A_CALL)
+        weight = max(1.0, expected_tokens(size) / _TOKENS_LIKE_A_CALL)
     actor = caller.actor
     if actor is None:
         return Place(caller.address, "", weight, caller.batch)

@@ -18,7 +18,7 @@ class Terms:
     """What calls of one caller to one model ask, by the rules `in_force`; without a model, what needs no body.
 
     `lines` and `asks` go together; `weighed` are the places in them of those that ask for as much as a call weighs,
-    and their measures. `queues` tells whether a call may wait.
+    and their measures. `queues` are those of the lines where a call may wait.
     """
 
     __slots__ = ("_least", "_needs_body", "_rooms", "asks", "in_force", "lines", "memo", "model", "queues", "weighed")
@@ -31,7 +31,7 @@ class Terms:
         lines: tuple[Line, ...],
         asks: tuple[Ask, ...],
         weighed: tuple[tuple[int, Measure], ...],
-        queues: bool,
+        queues: tuple[Line, ...],
     ) -> None:
         self.in_force = in_force
         self.model = model
@@ -91,7 +91,7 @@ def _terms(model: str | None, lines: list[Line], asks: list[Ask], in_force: Mapp
         lines=tuple(lines),
         asks=tuple(asks),
         weighed=weighed_of(lines),
-        queues=any(line.queues for line in lines),
+        queues=tuple([line for line in lines if line.queues]),
     )
 
 

@@ -14,6 +14,40 @@ Arguments = TypeVarTuple("Arguments")
 _Call = tuple[Callable[..., object], tuple[object, ...], asyncio.Handle | None]
 
 
+class _Handle(asyncio.Handle):
+    """What was asked for, and may be cancelled; it costs a third of its parent, which could run it as well."""
+
+    __slots__ = ("_is_cancelled",)
+
+    def __init__(self) -> None:
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self._is_cancelled
+
+
+class _TimerHandle(asyncio.TimerHandle):
+    """As `_Handle`, for an instant."""
+
+    __slots__ = ("_at", "_is_cancelled")
+
+    def __init__(self, at: float) -> None:
+        self._at = at
+        self._is_cancelled = False
+
+    def when(self) -> float:
+        return self._at
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self._is_cancelled
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Futures and timers, and no input or output. Its seconds are those of whatever clock is played.
 
@@ -33,10 +67,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._instant
 
     def call_soon(
-        self, callback: Callable[[*Arguments], object], *args: *Arguments, context: Context | None = None
+        self,
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
+        context: Context | None = None,  # noqa: ARG002 (see above)
     ) -> asyncio.Handle:
         """Call it once what happens now is over."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle()
         self._soon.append((callback, args, handle))
         return handle
 
@@ -55,10 +92,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         when: float,
         callback: Callable[[*Arguments], object],
         *args: *Arguments,
-        context: Context | None = None,
+        context: Context | None = None,  # noqa: ARG002 (see above)
     ) -> asyncio.TimerHandle:
         """Call it at an instant."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = _TimerHandle(when)
         heappush(self._timers, (when, next(self._order), (callback, args, handle)))
         return handle
 

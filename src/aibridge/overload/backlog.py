@@ -81,10 +81,18 @@ class _Lane(Generic[W]):
         return next(reversed(flow.places.values()))
 
     def add(self, place: _Place[W]) -> None:
-        group = self._groups.setdefault(place.group, _Group())
-        flow = group.flows.setdefault(place.flow, _Flow())
-        group.places[place.number] = flow.places[place.number] = place
-        self.rank(place.flow, place.group)
+        group = self._groups.get(place.group)
+        if group is None:
+            group = self._groups[place.group] = _Group()
+        flow = group.flows.get(place.flow)
+        if flow is None:
+            flow = group.flows[place.flow] = _Flow()
+        number = place.number
+        group.places[number] = flow.places[number] = place
+        if len(flow.places) == 1:
+            self.rank(place.flow, place.group)
+        else:  # whose turn it is depends on who waits longest, which is not this one
+            flow.length = _moved(self._lengths, flow.length, (len(flow.places), number, flow))
 
     def remove(self, place: _Place[W]) -> None:
         group = self._groups[place.group]
@@ -224,8 +232,8 @@ class Backlog(Generic[W]):
     @property
     def first_deadline(self) -> float:
         """The earliest deadline of those in line; infinity when nobody is."""
-        overdue = next(iter(self._overdue.values()), inf)
-        return min(overdue, self._deadlines[0][0] if self._deadlines else inf)
+        first = self._deadlines[0][0] if self._deadlines else inf
+        return min(first, next(iter(self._overdue.values()))) if self._overdue else first
 
     def idle(self, now: float) -> bool:
         """Whether nobody waits and no recent use is worth remembering."""
@@ -242,9 +250,10 @@ class Backlog(Generic[W]):
 
     def _retire(self, now: float) -> None:
         """Take those out of the line whose deadline has passed."""
-        self._now = max(now, self._now)
-        while self._deadlines and self._deadlines[0][0] <= self._now:
-            place = self._deadlines[0][2]
+        self._now = max(self._now, now)
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= self._now:
+            place = deadlines[0][2]
             self._remove(place)
             self._overdue[place.waiter] = place.deadline
 
