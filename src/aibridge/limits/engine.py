@@ -168,9 +168,17 @@ class Limits:
         weighed_by = size if terms.weighed else None
         if weighed_by is not None:
             asks = terms.asked(weighed_by)
-        answer = None if terms.queues else self._counts.at_once(asks, terms.memo)
+        queues = terms.queues
+        answer = None if queues else self._counts.at_once(asks, terms.memo)
         if answer is None:
-            answer = await self._ask(terms, asks, caller, size)
+            for line in queues:
+                line.waiting += 1
+            try:
+                place = place_of(caller, size) if queues else None
+                answer = await self._counts.take(asks, place, terms.memo)
+            finally:
+                for line in queues:
+                    line.waiting -= 1
         if isinstance(answer, Refusal):
             raise self._no(answer, asks, caller, self._since(terms))
         lines, weighed = terms.lines, terms.weighed
@@ -254,18 +262,6 @@ class Limits:
         """The rules in force, and those that were by these terms and may have gone meanwhile."""
         before = terms.in_force
         return before if before is self._lines else {**before, **self._lines}
-
-    async def _ask(self, terms: Terms, asks: tuple[Ask, ...], caller: Caller, size: Size | None) -> Held | Refusal:
-        """Take all or nothing, if need be after a while."""
-        if not terms.queues:
-            return await self._counts.take(asks, None, terms.memo)
-        for line in terms.queues:
-            line.waiting += 1
-        try:
-            return await self._counts.take(asks, place_of(caller, size), terms.memo)
-        finally:
-            for line in terms.queues:
-                line.waiting -= 1
 
     def _full(self, lines: Iterable[Line]) -> Refused | None:
         for line in lines:

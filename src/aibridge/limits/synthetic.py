@@ -29,6 +29,8 @@ _AT_THEIR_DESKS = 0.2
 _CALLS_IN_A_BURST = 25
 _BETWEEN_CALLS = 8.0
 """Seconds an agent's tools take before its next call, on average."""
+_DIFFERENT_CALLS = 1000
+"""Of one caller: as many sizes are drawn, and then these again and again, which takes half the time."""
 _SHARE_OF_PEOPLE = 0.6
 _SHARE_OF_ELEPHANT = 0.25
 
@@ -100,17 +102,22 @@ def synthetic(seed: int, calls: int) -> Iterator[Arrival]:
 
 def _calls(seed: int, actor: str, organization: str, kind: _Kind, count: int) -> Iterator[Arrival]:
     chance = random.Random(f"{seed}/{actor}")  # noqa: S311 -- wants to be repeated, not to be unguessable
+    different = [_call(chance, actor, organization, kind) for _ in range(min(count, _DIFFERENT_CALLS))]
     for seconds in kind.instants(chance, count):
-        provider, model = kind.models[min(int(chance.expovariate(1.5)), len(kind.models) - 1)]
-        output_tokens = int(kind.output_tokens * chance.lognormvariate(0.0, 0.9)) + 1
-        yield Arrival(
-            at=DAY + seconds,
-            actor=actor,
-            organization=organization,
-            token=f"{actor}-token",
-            provider=provider,
-            model=model,
-            input_tokens=int(kind.input_tokens * chance.lognormvariate(0.0, 0.8)) + 1,
-            output_tokens=output_tokens,
-            duration=round(chance.lognormvariate(-0.4, 0.4) + output_tokens / kind.pace, 3),
-        )
+        yield msgspec.structs.replace(chance.choice(different), at=DAY + seconds)
+
+
+def _call(chance: random.Random, actor: str, organization: str, kind: _Kind) -> Arrival:
+    provider, model = kind.models[min(int(chance.expovariate(1.5)), len(kind.models) - 1)]
+    output_tokens = int(kind.output_tokens * chance.lognormvariate(0.0, 0.9)) + 1
+    return Arrival(
+        at=DAY,
+        actor=actor,
+        organization=organization,
+        token=f"{actor}-token",
+        provider=provider,
+        model=model,
+        input_tokens=int(kind.input_tokens * chance.lognormvariate(0.0, 0.8)) + 1,
+        output_tokens=output_tokens,
+        duration=round(chance.lognormvariate(-0.4, 0.4) + output_tokens / kind.pace, 3),
+    )
