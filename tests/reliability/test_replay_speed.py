@@ -1,4 +1,4 @@
-"""A rehearsal of a million calls takes a minute, and two where most of them are queued and refused."""
+"""A rehearsal of a million calls takes a minute at most, also where most of them are queued and refused."""
 
 import random
 import time
@@ -16,6 +16,8 @@ from aibridge.limits.synthetic import DAY, synthetic
 CALLS = 50_000
 MILLION = 1_000_000
 PART = 1000
+PROMISED = 60.0
+"""Seconds, for a million calls."""
 MOST_REHEARSALS = 2
 FORGIVEN = 2.0
 """How much longer it may take on a machine that does other things at the same time."""
@@ -62,20 +64,19 @@ def a_rehearsal(rules: Sequence[Rule]) -> tuple[list[float], Totals]:
 
 
 @pytest.mark.parametrize(
-    ("rules", "promised", "refused", "queued"),
-    [(PLAIN, 60.0, (0.0, 0.0), (0.0, 0.0)), (TIGHT, 120.0, (0.8, 0.95), (0.6, 0.9))],
+    ("rules", "refused", "queued"),
+    [(PLAIN, (0.0, 0.0), (0.0, 0.0)), (TIGHT, (0.8, 0.95), (0.6, 0.9))],
     ids=["nobody refused", "most refused"],
 )
 def test_how_long_a_million_calls_take(
     scorecard: Callable[[int, str], None],
     rules: Sequence[Rule],
-    promised: float,
     refused: tuple[float, float],
     queued: tuple[float, float],
 ) -> None:
     rehearsals: list[list[float]] = []
-    million = promised + 1.0
-    while million > promised and len(rehearsals) < MOST_REHEARSALS:
+    million = PROMISED + 1.0
+    while million > PROMISED and len(rehearsals) < MOST_REHEARSALS:
         parts, totals = a_rehearsal(rules)
         assert refused[0] <= totals.refused / CALLS <= refused[1]
         assert queued[0] <= totals.queued / CALLS <= queued[1]
@@ -84,6 +85,6 @@ def test_how_long_a_million_calls_take(
         million = sum(map(min, zip(*rehearsals, strict=True))) * MILLION / CALLS
     shares = f"{totals.refused / CALLS:.0%} refused, {totals.queued / CALLS:.0%} queued"
     scorecard(
-        0, f"simulate: {CALLS} calls, {len(rules)} rules, {shares}: a million in {million:.0f} s (<= {promised:.0f})"
+        0, f"simulate: {CALLS} calls, {len(rules)} rules, {shares}: a million in {million:.0f} s (<= {PROMISED:.0f})"
     )
-    assert million <= FORGIVEN * promised
+    assert million <= FORGIVEN * PROMISED
