@@ -1,6 +1,7 @@
 """`guard` alone: who is let through, and what each ending says of the provider."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from layer_cases import Inside, a_call, a_reply, finished
@@ -20,8 +21,28 @@ from aibridge.gateway.reply import Reply
 from aibridge.gateway.withheld import Withheld
 from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
 from aibridge.overload.breaker import BreakerRule, State
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.outcome import Outcome, Rejection
 from aibridge.wire.dialect import Reading, View
+
+
+class Elsewhere:
+    """Where breakers are shared: what was said there, and what it answers."""
+
+    def __init__(self) -> None:
+        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
+        self.said: list[tuple[str, float] | tuple[int, bool]] = []
+        self.asked: list[tuple[str, int, float]] = []
+        self.answer: int | Rejection | None = 7
+
+    def tripped(self, breaker: str, seconds: float) -> None:
+        self.said.append((breaker, seconds))
+
+    async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
+        self.asked.append((breaker, most, lease))
+        return self.answer
+
+    def probed(self, number: int, *, succeeded: bool) -> None:
+        self.said.append((number, succeeded))
 
 
 class Kept:
@@ -31,13 +52,14 @@ class Kept:
         self, *, rule: BreakerRule | None = None, adaptive: AdaptiveRule | None = None, models: tuple[str, ...] = ()
     ) -> None:
         self.now = 100.0
-        self.told: list[tuple[str, float]] = []
+        self.elsewhere = Elsewhere()
+        self.told = self.elsewhere.said
         self.guards = Guards(
             ["openai"],
             models,
             rule=rule,
             adaptive=adaptive,
-            tell=lambda name, seconds: self.told.append((name, seconds)),
+            shared=self.elsewhere,
             clock=lambda: self.now,
         )
 
@@ -171,6 +193,70 @@ def test_what_another_process_saw_counts_here_without_being_told_again() -> None
     kept.guards.heard("openai:central:*", 0.0)
     kept.guards.heard("none of ours", 5.0)
     kept.call()
+    assert kept.told == []
+
+
+def test_that_a_breaker_was_closed_elsewhere_changes_nothing_where_it_is_closed() -> None:
+    kept = Kept(rule=TWO)
+    with pytest.raises(UpstreamBroke):
+        kept.call(UpstreamBroke("x"))
+    kept.guards.heard("openai:central:*", 0.0)
+    with pytest.raises(UpstreamBroke):
+        kept.call(UpstreamBroke("x"))
+    assert kept.state() is State.OPEN
+
+
+def half_open(rule: BreakerRule) -> Kept:
+    kept = Kept(rule=rule)
+    kept.guards.heard("openai:central:*", 5.0)
+    kept.now += 5.0
+    return kept
+
+
+def test_a_probe_is_asked_for_elsewhere_and_told_there_and_no_other_call_is() -> None:
+    kept = half_open(BreakerRule(max_requests=2, lease=9.0))
+    kept.call()
+    kept.call(status=429)
+    kept.call()
+    assert kept.state() is State.CLOSED
+    assert kept.elsewhere.asked == [("openai:central:*", 2, 9.0)] * 3
+    assert kept.told == [(7, True), (7, False), (7, True)]
+    kept.call()
+    assert len(kept.elsewhere.asked) == 3
+
+
+@pytest.mark.parametrize("answer", [7, None], ids=["shared", "nobody to ask"])
+def test_a_probe_that_fails_is_told_as_what_opened_the_breaker_before_its_place_comes_back(answer: int | None) -> None:
+    kept = half_open(TWO)
+    kept.elsewhere.answer = answer
+    with pytest.raises(UpstreamBroke):
+        kept.call(UpstreamBroke("x"))
+    assert kept.told == [("openai:central:*", 30.0), *([(7, False)] if answer else [])]
+
+
+def test_a_slow_probe_is_no_success_elsewhere() -> None:
+    kept = half_open(BreakerRule(slow_first_byte=1.0))
+
+    async def slow(_: Call, reply: Reply) -> None:
+        reply.begin(200, b"", chunked=False, streaming=False)
+        kept.now += 2.0
+        reply.first_byte_at = kept.now
+
+    call = a_call()
+    call.view = View(model="m")
+    finished(guard(kept.guards, lambda: kept.now)(slow)(call, a_reply()[0]))
+    assert kept.told == [("openai:central:*", 30.0), (7, False)]
+
+
+def test_a_probe_without_a_place_elsewhere_is_refused_and_counted_as_such() -> None:
+    kept = half_open(TWO)
+    kept.elsewhere.answer = Rejection("openai:central:*", 3, 0.0, 4.0)
+    with pytest.raises(CircuitOpen) as caught:
+        kept.call()
+    assert caught.value.retry_after == 4.0
+    (place,) = [place for place in kept.guards.places if place.name == "openai:central:*"]
+    assert place.breaker is not None
+    assert place.breaker.rejections == 1
     assert kept.told == []
 
 

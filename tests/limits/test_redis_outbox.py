@@ -2,6 +2,7 @@
 
 from aibridge.domain.rule import Rule, Unit
 from aibridge.limits.counts import Ask
+from aibridge.limits.probes import MOMENT
 from aibridge.limits.redis_outbox import MOST_ENTRIES, MOST_KEPT, News, Outbox
 from aibridge.limits.redis_script import Request, Settled, Word, Words, settled
 
@@ -62,10 +63,24 @@ def test_of_a_request_without_an_answer_only_leases_are_given_back_again() -> No
     outbox.release(1, settled(words(1), [1.0, 3.0], 0.0))
     outbox.charge(words(2), 0.0)
     request = filled(outbox)
-    request.takes = [words(3)]
+    probe = WORDS.probe("openai", 3, 30.0, "r:4")
+    request.takes = [words(3), (probe,)]
     outbox.failed(request)
-    assert filled(outbox).settles == [Settled.release(words(1)[0].key, "r:1"), Settled.release(words(3)[0].key, "r:3")]
+    assert filled(outbox).settles == [
+        Settled.release(words(1)[0].key, "r:1"),
+        Settled.release(words(3)[0].key, "r:3"),
+        Settled(probe.kind, probe.key, 0.0, "r:4", 3.0),
+    ]
     assert outbox.lost == 2
+
+
+def test_that_a_probe_succeeded_is_said_until_it_is_heard() -> None:
+    outbox = Outbox()
+    good = settled((WORDS.probe("openai", 3, 30.0, "r:1"),), (1.0,), 0.0)
+    outbox.release(1, good)
+    outbox.failed(filled(outbox))
+    assert filled(outbox).settles == good
+    assert outbox.lost == 0
 
 
 def test_more_than_can_be_kept_is_forgotten_oldest_first() -> None:
@@ -101,7 +116,26 @@ def test_news_are_told_once_and_only_to_those_who_do_not_know() -> None:
 def test_a_reset_is_news_and_an_end_is_none() -> None:
     news = News()
     news.heard(1, [("a", 10e6), ("b", 1e6)], now=0.0)
-    assert news.heard(2, [], now=2.0) == [("a", 0.0)]
+    assert news.heard(2, [("a", 0.0), ("b", -1e6)], now=2.0) == [("a", 0.0)]
+    assert news.heard(3, [("a", 0.0), ("b", 0.0)], now=3.0) == [("b", 0.0)]
+
+
+def test_one_that_heard_nothing_hears_of_those_that_are_not_closed() -> None:
+    board = [("open", 5e6), ("half-open", -5e6), ("closed", 0.0)]
+    assert News().heard(1, board, now=100.0) == [("open", 5.0), ("half-open", MOMENT)]
+
+
+def test_a_break_that_is_over_before_it_could_be_said_is_no_reset() -> None:
+    news = News()
+    news.tripped("a", 10.0, now=0.0)
+    assert news.unsaid(now=50.0) == [("a", MOMENT * 1e6)]
+
+
+def test_what_the_server_does_not_mention_is_as_it_was() -> None:
+    news = News()
+    news.heard(1, [("a", 10e6)], now=0.0)
+    assert news.heard(2, [("b", 10e6)], now=1.0) == [("b", 10.0)]
+    assert news.heard(3, [("a", 0.0)], now=20.0) == [("a", 0.0)]
 
 
 def test_a_trip_not_said_yet_is_no_reset() -> None:

@@ -107,7 +107,7 @@ class Gateway:
             PATTERNS,
             rule=BreakerRule(failure_threshold=5),
             adaptive=AdaptiveRule(),
-            tell=lambda _name, _seconds: None,
+            shared=Memory(()),
             clock=lambda: self.now,
         )
         self.telemetry = Telemetry()

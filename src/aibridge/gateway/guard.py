@@ -13,7 +13,7 @@ from aibridge.gateway.guards import Guarded, Guards
 from aibridge.gateway.reply import Reply
 from aibridge.gateway.withheld import Withheld
 from aibridge.overload.adaptive import AdaptiveLimiter
-from aibridge.overload.breaker import Ticket
+from aibridge.overload.breaker import Probe, Ticket
 from aibridge.overload.concurrency import Permit
 from aibridge.overload.outcome import Outcome, Rejection
 
@@ -45,6 +45,9 @@ def guard(guards: Guards, clock: Clock) -> Layer:
             place = guards.of(call)
             began = clock()
             ticket = _ticket(place, began)
+            if isinstance(ticket, Probe):
+                ticket = await _agreed(guards, place, ticket)
+                began = clock()
             permit: Permit | None = None
             outcome, overloaded = Outcome.IGNORED, False
             try:
@@ -62,12 +65,12 @@ def guard(guards: Guards, clock: Clock) -> Layer:
                 if permit is not None and place.limiter is not None:
                     reply.begun = None
                     place.limiter.leave(permit, outcome, now, overloaded=overloaded)
-                if (
-                    ticket is not None
-                    and place.breaker is not None
-                    and place.breaker.leave(ticket, outcome, now, first_byte)
-                ):
-                    guards.opened(place, now)
+                if ticket is not None and place.breaker is not None:
+                    opened = place.breaker.leave(ticket, outcome, now, first_byte)
+                    if opened:
+                        guards.opened(place, now)
+                    if isinstance(ticket, Probe):
+                        guards.probed(ticket, succeeded=outcome is Outcome.SUCCESS and not opened)
 
         return guarded
 
@@ -106,7 +109,15 @@ def _learning(limiter: AdaptiveLimiter, permit: Permit, began: float) -> Callabl
 def _ticket(place: Guarded, now: float) -> Ticket | None:
     if place.breaker is None:
         return None
-    entered = place.breaker.enter(now)
+    return _let_go(place, place.breaker.enter(now))
+
+
+async def _agreed(guards: Guards, place: Guarded, probe: Probe) -> Ticket:
+    """The ticket of a call that those who share the places of a half-open breaker let go, too."""
+    return probe if place.breaker is None else _let_go(place, await guards.probe(place.breaker, probe))
+
+
+def _let_go(place: Guarded, entered: Ticket | Rejection) -> Ticket:
     if isinstance(entered, Rejection):
         raise CircuitOpen.caller(place.name, entered.retry_after)
     return entered

@@ -4,14 +4,17 @@ There is one of each for every credential of a provider and kind of model. Their
 providers and kinds; nothing that a caller sends makes a new one.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from itertools import product
 
 from aibridge.gateway.call import Call, Clock
+from aibridge.limits.counts import SharedBreakers
 from aibridge.limits.matching import REMEMBERED, matching
+from aibridge.limits.probes import give_back, shared_place
 from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
-from aibridge.overload.breaker import Breaker, BreakerRule
+from aibridge.overload.breaker import Breaker, BreakerRule, Probe, State, Ticket
+from aibridge.overload.outcome import Rejection
 
 CENTRAL = "central"
 OWN = "own"
@@ -37,23 +40,23 @@ class Guarded:
 
 
 class Guards:
-    """All that stands before the providers. `tell` lets other processes know: a name, and for how long it is open."""
+    """All that stands before the providers. Breakers of one name in other processes are reached by `shared`."""
 
-    def __init__(  # noqa: PLR0913 (what is guarded, by what, and who is told)
+    def __init__(  # noqa: PLR0913 (what is guarded, by what, and who shares it)
         self,
         providers: Iterable[str],
         models: Sequence[str],
         *,
         rule: BreakerRule | None,
         adaptive: AdaptiveRule | None,
-        tell: Callable[[str, float], None],
+        shared: SharedBreakers,
         clock: Clock,
     ) -> None:
         self._patterns = [(model, matching([model])) for model in models]
         self._models = (*models, OTHERS)
         self._rule = rule
         self._adaptive = adaptive
-        self._tell = tell
+        self._shared = shared
         self._clock = clock
         self._places: dict[tuple[str, str, str], Guarded] = {}
         self._by_name: dict[str, Guarded] = {}
@@ -89,16 +92,26 @@ class Guards:
     def opened(self, place: Guarded, now: float) -> None:
         """A breaker of ours has opened: tell the others, unless its provider is no longer the one of that name."""
         if place.breaker is not None and self._by_name.get(place.name) is place:
-            self._tell(place.name, place.breaker.time_left(now))
+            self._shared.tripped(place.name, place.breaker.time_left(now))
+
+    async def probe(self, breaker: Breaker, probe: Probe) -> Ticket | Rejection:
+        """What becomes of a call that a half-open breaker let go, since its places are shared with other processes."""
+        return await shared_place(breaker, probe, self._shared, self._clock)
+
+    def probed(self, probe: Probe, *, succeeded: bool) -> None:
+        """A probe has ended, and its breaker knows."""
+        give_back(probe, self._shared, succeeded=succeeded)
 
     def heard(self, name: str, seconds: float) -> None:
-        """Another process has opened a breaker for so long, or, with 0.0, closed it by hand."""
+        """A breaker opened elsewhere for so long, or, with 0.0, was closed: by probes, or by hand."""
         place = self._by_name.get(name)  # none, where another process has another configuration
-        if place is not None and place.breaker is not None:
-            if seconds > 0.0:
-                place.breaker.trip(self._clock(), seconds)
-            else:
-                place.breaker.reset(self._clock())
+        if place is None or place.breaker is None:
+            return
+        breaker, now = place.breaker, self._clock()
+        if seconds > 0.0:
+            breaker.trip(now, seconds)
+        elif breaker.state(now) is not State.CLOSED:  # else it may have been closed, and has counted since
+            breaker.reset(now)
 
     def reset(self, name: str) -> None:
         """Close a breaker by hand, here and wherever its state is shared.
@@ -110,7 +123,7 @@ class Guards:
         if place is None or place.breaker is None:
             raise LookupError(f"there is no circuit breaker {name!r}")
         place.breaker.reset(self._clock())
-        self._tell(name, 0.0)
+        self._shared.tripped(name, 0.0)
 
     def _guarded(self, provider: str, credential: str, model: str) -> Guarded:
         # How much one person's own credential may is no measure for the others'.

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from aibridge.domain.rule import Rule
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.outcome import Outcome, Rejection
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -90,14 +90,41 @@ class Present(msgspec.Struct, frozen=True, array_like=True, gc=False):
     used: float
 
 
-class Counts(Protocol):
+class SharedBreakers(Protocol):
+    """Where breakers of one name in several processes share their state. For one event loop."""
+
+    on_trip: Callable[[str, float], None]
+    """Called when a breaker opened elsewhere, with its name and the seconds left; 0.0 where it closed.
+
+    Also for what was so before, once somebody listens. It may be told again to whoever told it.
+    """
+
+    def tripped(self, breaker: str, seconds: float) -> None:
+        """Tell the others that a breaker opened, and for how long it stays open; 0.0 for a reset. Never waits."""
+        ...
+
+    async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
+        """Take one of the `most` places of a half-open breaker, and return its number.
+
+        A place is free again after `lease` seconds, or when the process that took it is gone. None where there is
+        nobody to share with, or nobody can be asked now. Cancelled, it has taken nothing. Never raises otherwise.
+        """
+        ...
+
+    def probed(self, number: int, *, succeeded: bool) -> None:
+        """Give a place back, once. Never waits.
+
+        As many successes as there are places, in whichever processes, close the breaker in all of them, if it has not
+        changed its state since the places were taken. What opens it is told by `tripped`, before this.
+        """
+        ...
+
+
+class Counts(SharedBreakers, Protocol):
     """A place that counts, for rules known by their numbers. For one event loop.
 
     The rules it is made with have the numbers from 0 on, in their order; `limits.numbers` gives those of others.
     """
-
-    on_trip: Callable[[str, float], None]
-    """Called when another process says that a breaker opened, with its name and the seconds left; 0.0 for a reset."""
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal | None:
         """As `take`, of a call that would not wait, where nobody has to be asked for it; None where somebody has."""
@@ -143,10 +170,6 @@ class Counts(Protocol):
 
     async def present(self, most: int) -> list[Present]:
         """The present use of each rule: of each, the `most` subjects that use it most."""
-        ...
-
-    def tripped(self, breaker: str, seconds: float) -> None:
-        """Tell the others that a breaker opened, and for how long it stays open; 0.0 for a reset. Never waits."""
         ...
 
     @property

@@ -18,6 +18,9 @@ from aibridge.limits.host_frames import (
     FromService,
     FromWorker,
     Look,
+    Placed,
+    Probe,
+    Probed,
     Refused,
     Replace,
     Seen,
@@ -27,8 +30,9 @@ from aibridge.limits.host_frames import (
     Tripped,
 )
 from aibridge.limits.known_full import KnownFull
+from aibridge.limits.probes import Trips
 from aibridge.overload.concurrency import HORIZON
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.outcome import Outcome, Rejection
 
 _ORPHANED: Final = 1.0
 """Seconds after which a caller may come back who is refused because the supervisor is gone: by then, to another."""
@@ -43,13 +47,14 @@ class HostCounts(asyncio.Protocol):
     """
 
     def __init__(self, gone: Callable[[], object]) -> None:
-        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self._gone = gone
         self._loop = asyncio.get_running_loop()
+        self._trips = Trips(self._loop.time)
         self._batches: Batches[FromService] = Batches(FromService)
         self._numbers = count(1)
         self._asked: dict[int, asyncio.Future[Took | Refusal | None]] = {}
         self._looking: dict[int, asyncio.Future[list[Present]]] = {}
+        self._probing: dict[int, asyncio.Future[Placed | None]] = {}
         self._to_say: list[FromWorker] = []
         self._known_full: KnownFull[_Full] = KnownFull(self._loop.time)
         self._changes = 0
@@ -132,9 +137,41 @@ class HostCounts(asyncio.Protocol):
         finally:
             self._looking.pop(number, None)
 
+    @property
+    def on_trip(self) -> Callable[[str, float], None]:
+        """Who hears of breakers that opened elsewhere; see `SharedBreakers`."""
+        return self._trips.tell
+
+    @on_trip.setter
+    def on_trip(self, hear: Callable[[str, float], None]) -> None:
+        self._trips.listen(hear)
+
     def tripped(self, breaker: str, seconds: float) -> None:
-        """Tell the other workers, with the next write; see `Counts`."""
+        """Tell the other workers, with the next write; see `SharedBreakers`."""
         self._say(Tripped(breaker=breaker, seconds=seconds))
+
+    async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
+        """Take a place of those that all workers share; see `SharedBreakers`."""
+        if not self.healthy:
+            return None
+        number = next(self._numbers)
+        future: asyncio.Future[Placed | None] = self._loop.create_future()
+        self._probing[number] = future
+        self._say(Probe(number=number, breaker=breaker, most=most, lease=lease))
+        try:
+            answer = await future
+        except asyncio.CancelledError:
+            self.probed(number, succeeded=False)
+            raise
+        finally:
+            self._probing.pop(number, None)
+        if answer is None:
+            return None
+        return number if answer.wait is None else Rejection(breaker, most, 0.0, answer.wait)
+
+    def probed(self, number: int, *, succeeded: bool) -> None:
+        """Give a place back, with the next write; see `SharedBreakers`."""
+        self._say(Probed(number=number, succeeded=succeeded))
 
     @property
     def healthy(self) -> bool:
@@ -165,8 +202,10 @@ class HostCounts(asyncio.Protocol):
                     _resolve(self._asked.get(number), refusal)
                 case Seen(number=number, present=present):
                     _resolve(self._looking.get(number), present)
+                case Placed(number=number):
+                    _resolve(self._probing.get(number), frame)
                 case Tripped(breaker=breaker, seconds=seconds):
-                    self.on_trip(breaker, seconds)
+                    self._trips.tell(breaker, seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """The supervisor is gone, or we have left."""
@@ -175,6 +214,8 @@ class HostCounts(asyncio.Protocol):
             _resolve(future, None)
         for looking in self._looking.values():
             _resolve(looking, [])
+        for probing in self._probing.values():
+            _resolve(probing, None)
         if not self._closing:
             self._gone()
 

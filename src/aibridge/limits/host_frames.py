@@ -40,7 +40,7 @@ class Settle(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):
 
 
 class Tripped(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
-    """A breaker opened, for so many seconds; 0.0 for a reset. Said by a worker, and to all the others."""
+    """A breaker opened, for so many seconds; 0.0 for a reset. Said by a worker, and to all of them, in one order."""
 
     breaker: str
     seconds: float
@@ -82,8 +82,31 @@ class Replace(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=8):
     rules: dict[int, Rule]
 
 
-FromWorker = Take | Cancel | Settle | Tripped | Look | Replace
-FromService = Took | Refused | Seen | Tripped
+class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=9):
+    """Take one of the `most` places of a half-open breaker, for `lease` seconds. `number` is as in `Take`."""
+
+    number: int
+    breaker: str
+    most: int
+    lease: float
+
+
+class Placed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=10):
+    """The answer to a probe; there is no place if it says after how many seconds there may be one."""
+
+    number: int
+    wait: float | None = None
+
+
+class Probed(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=11):
+    """Give the place of a probe back, or do not give it any more."""
+
+    number: int
+    succeeded: bool
+
+
+FromWorker = Take | Cancel | Settle | Tripped | Look | Replace | Probe | Probed
+FromService = Took | Refused | Seen | Tripped | Placed
 
 
 class Batches(Generic[_Frame]):

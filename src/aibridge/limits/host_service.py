@@ -7,12 +7,16 @@ from typing import cast
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Counts, Held, Refusal
+from aibridge.limits.host_breakers import HostBreakers
 from aibridge.limits.host_frames import (
     Batches,
     Cancel,
     FromService,
     FromWorker,
     Look,
+    Placed,
+    Probe,
+    Probed,
     Refused,
     Replace,
     Seen,
@@ -21,7 +25,8 @@ from aibridge.limits.host_frames import (
     Took,
     Tripped,
 )
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.breaker import Ticket
+from aibridge.overload.outcome import Outcome, Rejection
 
 
 class HostService:
@@ -34,15 +39,15 @@ class HostService:
 
     def __init__(self, counts: Counts, rules: Sequence[Rule]) -> None:
         self.counts = counts
-        counts.on_trip = self._tell
         self._own = dict(enumerate(rules))
         self._said: dict[_Worker, Mapping[int, Rule]] = {}  # who spoke last stands last
         self._workers: set[_Worker] = set()
         self._heed(self._own)
+        self.breakers = HostBreakers(counts, self._tell)
 
     async def serve(self, end: socket.socket) -> None:
         """Serve the worker at the other end of this pair of sockets, from now until it leaves or dies."""
-        await asyncio.get_running_loop().create_connection(lambda: _Worker(self, self._workers), sock=end)
+        await asyncio.get_running_loop().create_connection(lambda: _Worker(self), sock=end)
 
     def may_queue(self, take: Take) -> bool:
         """Whether a call may have to wait in a queue before it is decided."""
@@ -59,6 +64,12 @@ class HostService:
             self.counts.replace(together)
             self._heed(together)
 
+    def welcome(self, worker: "_Worker") -> None:
+        """A worker is there. It hears first which breakers are not closed: the one before it may have known."""
+        self._workers.add(worker)
+        for breaker, seconds in self.breakers.standing():
+            worker.say(Tripped(breaker=breaker, seconds=seconds))
+
     def forget(self, worker: "_Worker") -> None:
         """A worker is gone. What only it went by is forgotten when another speaks: perhaps its successor."""
         self._workers.discard(worker)
@@ -68,14 +79,8 @@ class HostService:
         self._rules = rules
         self._queueing = frozenset(number for number, rule in rules.items() if rule.queues)
 
-    def tell_others(self, tripped: Tripped, teller: "_Worker") -> None:
-        """A worker says that a breaker opened; the others shall know, and other hosts."""
-        self.counts.tripped(tripped.breaker, tripped.seconds)
-        for worker in self._workers - {teller}:
-            worker.say(tripped)
-
     def _tell(self, breaker: str, seconds: float) -> None:
-        """Another host says that a breaker opened."""
+        """A breaker opened or closed. Whoever said so hears it as well, so that all hear the same last."""
         for worker in self._workers:
             worker.say(Tripped(breaker=breaker, seconds=seconds))
 
@@ -83,13 +88,14 @@ class HostService:
 class _Worker(asyncio.Protocol):
     """One worker's connection, and what its calls hold. When it ends, all of that is free."""
 
-    def __init__(self, service: HostService, workers: set["_Worker"]) -> None:
+    def __init__(self, service: HostService) -> None:
         self._service = service
         self._counts = service.counts
-        self._workers = workers
+        self._breakers = service.breakers
         self._loop = asyncio.get_running_loop()
         self._batches: Batches[FromWorker] = Batches(FromWorker)
         self._held: dict[int, Held] = {}
+        self._probes: dict[int, Ticket] = {}
         self._waiting: dict[int, asyncio.Task[None]] = {}
         self._looks: set[asyncio.Task[None]] = set()
         self._to_say: list[FromService] = []
@@ -106,7 +112,7 @@ class _Worker(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A worker is there."""
         self._transport = cast(asyncio.Transport, transport)
-        self._workers.add(self)
+        self._service.welcome(self)
 
     def data_received(self, data: bytes) -> None:
         """The worker asks, or gives back."""
@@ -114,14 +120,16 @@ class _Worker(asyncio.Protocol):
             match frame:
                 case Take():
                     self._take(frame)
-                case Settle(number=number, costs=costs, outcome=outcome):
-                    held = self._held.pop(number, None)
-                    if held is not None:
-                        self._counts.settle(held, costs, outcome)
+                case Settle():
+                    self._settle(frame)
                 case Cancel(number=number):
                     self._cancel(number)
-                case Tripped():
-                    self._service.tell_others(frame, self)
+                case Tripped(breaker=breaker, seconds=seconds):
+                    self._breakers.tripped(breaker, seconds)
+                case Probe(number=number):
+                    self._waiting[number] = self._loop.create_task(self._probe(frame))
+                case Probed(number=number, succeeded=succeeded):
+                    self._probed(number, succeeded=succeeded)
                 case Replace(rules=rules):
                     self._service.replace(rules, self)
                 case Look():
@@ -140,6 +148,9 @@ class _Worker(asyncio.Protocol):
         for held in self._held.values():
             self._counts.settle(held, None, Outcome.IGNORED)
         self._held.clear()
+        for probe in self._probes.values():
+            self._breakers.leave(probe, succeeded=False)
+        self._probes.clear()
 
     def _take(self, take: Take) -> None:
         answer = None if self._service.may_queue(take) else self._counts.at_once(take.asks)
@@ -163,13 +174,38 @@ class _Worker(asyncio.Protocol):
         counted = None if answer.asks == take.asks else answer.asks
         self.say(Took(number=take.number, waited=answer.waited, shadows=answer.shadows, asks=counted))
 
+    def _settle(self, settle: Settle) -> None:
+        held = self._held.pop(settle.number, None)
+        if held is not None:
+            self._counts.settle(held, settle.costs, settle.outcome)
+
     def _cancel(self, number: int) -> None:
-        waiting = self._waiting.pop(number, None)
-        if waiting is not None:
-            waiting.cancel()
+        self._wait_no_more(number)
         held = self._held.pop(number, None)
         if held is not None:  # it was decided while the word was on its way; nothing was done with it
             self._counts.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)
+
+    def _wait_no_more(self, number: int) -> None:
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            waiting.cancel()
+
+    async def _probe(self, probe: Probe) -> None:
+        try:
+            entered = await self._breakers.enter(probe.breaker, probe.most, probe.lease)
+        finally:
+            self._waiting.pop(probe.number, None)
+        if isinstance(entered, Rejection):
+            self.say(Placed(number=probe.number, wait=entered.retry_after))
+            return
+        self._probes[probe.number] = entered
+        self.say(Placed(number=probe.number))
+
+    def _probed(self, number: int, *, succeeded: bool) -> None:
+        self._wait_no_more(number)
+        probe = self._probes.pop(number, None)
+        if probe is not None:
+            self._breakers.leave(probe, succeeded=succeeded)
 
     async def _look(self, look: Look) -> None:
         self.say(Seen(number=look.number, present=await self._counts.present(look.most)))

@@ -138,6 +138,12 @@ class Memory:
     def tripped(self, breaker: str, seconds: float) -> None:
         """There is nobody else to tell."""
 
+    async def probe(self, breaker: str, most: int, lease: float) -> None:
+        """There is nobody to share places with."""
+
+    def probed(self, number: int, *, succeeded: bool) -> None:
+        """No place is shared."""
+
     @property
     def healthy(self) -> bool:
         """Always: nothing can be out of reach."""

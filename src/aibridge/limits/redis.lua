@@ -201,7 +201,67 @@ function held.read(key)
   return call('ZCOUNT', key, '(' .. whole(now), '+inf')
 end
 
-local kinds = {window, gcra, held}
+-- Breakers by the instant at which their break ends or has ended; for closed ones, less than nothing: when they closed.
+-- `news` is when one last changed its state. What has not changed for a day is forgotten.
+local board, day = prefix .. 'breakers', 86400e6
+
+-- A breaker opens for this long, or closes. Who probed it before has no say any more.
+local function change(breaker, length)
+  call('DEL', prefix .. 'probes:' .. breaker)
+  call('ZREMRANGEBYSCORE', board, day - now, now - day)
+  call('ZADD', board, length > 0 and now + length or -now, breaker)
+  call('PEXPIRE', board, life(day))
+  call('SET', board .. ':news', whole(now), 'PX', life(day))
+end
+
+-- The probes of a half-open breaker by the instants at which their leases end; those that succeeded by 0. `a` is how
+-- many may be out, `b` the name of this one, which begins with its replica's, `c` its lease.
+local probe = {}
+
+-- Whether the replica that sent a probe is among the living; if not, its place is free before its lease ends.
+local function lives(name)
+  local ends = call('ZSCORE', prefix .. 'replicas', string.match(name, '^[^:]*'))
+  return ends and tonumber(ends) > now
+end
+
+-- The wait is a guess: the oldest may need as long again as it has taken, but at least a second.
+function probe.look(ask)
+  local key, places, length = ask[2], ask[5], ask[7]
+  local out = call('ZRANGEBYSCORE', key, '(' .. whole(now), whole(now + length), 'WITHSCORES')
+  local used, oldest = 0, nil
+  for index = 1, #out, 2 do
+    if lives(out[index]) then
+      used = used + 1
+      oldest = oldest or tonumber(out[index + 1])
+    end
+  end
+  if used >= places then
+    return used, math.min(oldest - now, math.max(now - (oldest - length), 1000000))
+  end
+end
+
+function probe.take(ask)
+  call('ZADD', ask[2], now + ask[7], ask[6])
+  call('PEXPIRE', ask[2], life(day))
+end
+
+-- One whose lease has ended is still there, and has a say until the breaker changes its state.
+function probe.settle(key, succeeded, name, places)
+  local ends = tonumber(call('ZSCORE', key, name) or 0)
+  if ends == 0 then
+    return
+  end
+  if succeeded == 0 then
+    call('ZREM', key, name)
+    return
+  end
+  call('ZADD', key, 0, name)
+  if call('ZCOUNT', key, 0, 0) >= places then
+    change(string.sub(key, #prefix + #'probes:' + 1), 0)
+  end
+end
+
+local kinds = {window, gcra, held, probe}
 
 -- All that a call asks for, or nothing. Asks are named by their place, from 0.
 local function decide(asks)
@@ -244,26 +304,20 @@ for _, settled in ipairs(settles) do
   kinds[settled[1]].settle(unpack(settled, 2))
 end
 
--- Breakers that opened, by the instant at which they may close. `news` is when that was last changed.
-local board = prefix .. 'breakers'
 for _, trip in ipairs(trips) do
-  if trip[2] > 0 then
-    call('ZADD', board, now + trip[2], trip[1])
-  else
-    call('ZREM', board, trip[1])
-  end
-end
-if #trips > 0 then
-  call('ZREMRANGEBYSCORE', board, '-inf', now)
-  call('PEXPIRE', board, 86400000)
-  call('SET', board .. ':news', whole(now), 'PX', 86400000)
+  change(unpack(trip))
 end
 local news = tonumber(call('GET', board .. ':news') or 0)
-local open = {}
+local breakers = {}
 if news ~= seen and news > 0 then
-  local names = call('ZRANGEBYSCORE', board, now, '+inf', 'WITHSCORES')
+  local names = call('ZRANGE', board, 0, -1, 'WITHSCORES')
   for index = 1, #names, 2 do
-    open[#open + 1] = {names[index], names[index + 1] - now}
+    local ends = tonumber(names[index + 1])
+    local left = 0 -- closed
+    if ends > 0 then
+      left = ends ~= now and ends - now or -1
+    end
+    breakers[#breakers + 1] = {names[index], left}
   end
 end
 
@@ -276,4 +330,4 @@ for index, ask in ipairs(reads) do
   used[index] = kinds[ask[1]].read(unpack(ask, 2))
 end
 
-return cmsgpack.pack({alive, fresh, news, open, decisions, used})
+return cmsgpack.pack({alive, fresh, news, breakers, decisions, used})

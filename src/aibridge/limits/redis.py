@@ -18,12 +18,13 @@ from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Count, Held, Memo, Place, Present, Refusal
 from aibridge.limits.fallback import Kept, Share
 from aibridge.limits.known_full import KnownFull
+from aibridge.limits.probes import Trips
 from aibridge.limits.redis_exchange import Exchange
 from aibridge.limits.redis_holds import Holds
 from aibridge.limits.redis_lines import Anew, Lines, No, exhausted
 from aibridge.limits.redis_script import MICROSECONDS, Decision, Word, Words, settled
 from aibridge.limits.redis_server import Server
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.outcome import Outcome, Rejection
 
 LEASE = 12.0
 """Seconds after which what a replica held is free again, if it says nothing: it renews every third of it."""
@@ -61,8 +62,8 @@ class Redis:
         prefix: str,
         lease: float,
     ) -> None:
-        self._on_trip: Callable[[str, float], None] | None = None
-        self._open: dict[str, float] = {}  # when breakers close of which nobody here has heard yet
+        self._trips = Trips(clock)
+        self._probes: dict[int, Word] = {}
         self._rules: Mapping[int, Rule] = dict(enumerate(rules))
         self._clock = clock
         self._prefix = prefix
@@ -82,7 +83,7 @@ class Redis:
             replica=self._replica,
             lease=lease,
             replicas=replicas_hint,
-            told=self._told,
+            told=self._trips.tell,
             counted=self._share.resize,
         )
 
@@ -118,17 +119,12 @@ class Redis:
 
     @property
     def on_trip(self) -> Callable[[str, float], None]:
-        """Who hears of breakers that opened elsewhere; see `Counts`. Once set, also of those that were open before."""
-        return self._told
+        """Who hears of breakers that opened elsewhere; see `SharedBreakers`."""
+        return self._trips.tell
 
     @on_trip.setter
     def on_trip(self, hear: Callable[[str, float], None]) -> None:
-        self._on_trip = hear
-        now = self._clock()
-        for breaker, end in self._open.items():
-            if end > now:
-                hear(breaker, end - now)
-        self._open.clear()
+        self._trips.listen(hear)
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
         """Never; see `Counts`."""
@@ -192,8 +188,26 @@ class Redis:
         return [one for _, rule in groupby(found, lambda present: present.rule) for one in islice(rule, most)]
 
     def tripped(self, breaker: str, seconds: float) -> None:
-        """Tell the other replicas; see `Counts`. They learn it with their next decision, or sign of life."""
+        """Tell the other replicas; see `SharedBreakers`. They learn it with their next decision, or sign of life."""
         self._exchange.trip(breaker, seconds)
+
+    async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
+        """Take a place of those that all replicas share; see `SharedBreakers`."""
+        number = next(self._numbers)
+        word = self._words.probe(breaker, most, lease, f"{self._replica}:{number}")
+        decision = await self._exchange.decide((word,))
+        if decision is None:
+            return None
+        if decision.refused:
+            ((_, _, wait),) = decision.refused
+            return Rejection(breaker, most, 0.0, wait / MICROSECONDS)
+        self._probes[number] = word
+        return number
+
+    def probed(self, number: int, *, succeeded: bool) -> None:
+        """Give a place back, at the server soon; see `SharedBreakers`."""
+        word = self._probes.pop(number)
+        self._exchange.release(number, settled((word,), (float(succeeded),), 0.0))
 
     @property
     def healthy(self) -> bool:
@@ -309,12 +323,6 @@ class Redis:
         only = len(no.held) == 1 and not no.wait and not self._rules[no.rule].queues
         step = self._holds.step(no.rule, replicas) if only else None
         return Refusal(no.rule, no.key, no.used, wait, step=step)
-
-    def _told(self, breaker: str, seconds: float) -> None:
-        if self._on_trip is None:
-            self._open[breaker] = self._clock() + seconds
-        else:
-            self._on_trip(breaker, seconds)
 
     def _give_back(self, held: Held) -> None:
         self.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)

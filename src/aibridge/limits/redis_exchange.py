@@ -50,7 +50,7 @@ class Exchange:
 
     `lease` is for how long, in seconds, what is held stays so without a further word, and this replica is counted
     among the living; leases are renewed every third of it. `replicas` is how many there are while nobody has counted.
-    `told` hears of breakers that opened elsewhere, `counted` when the number of replicas changed.
+    `told` hears of breakers that opened or closed elsewhere, `counted` when the number of replicas changed.
     """
 
     def __init__(  # noqa: PLR0913 - by keyword, made in one place
@@ -211,7 +211,7 @@ class Exchange:
             self._give_back(words, decision)
         if request.beat:
             self._count(answer.alive)
-        for breaker, seconds in self._news.heard(answer.news, answer.open, now):
+        for breaker, seconds in self._news.heard(answer.news, answer.breakers, now):
             self._told(breaker, seconds)
 
     def _count(self, alive: int) -> None:

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from aibridge.limits.redis_script import MICROSECONDS, Request, Settled, Word, leases
+from aibridge.limits.probes import MOMENT
+from aibridge.limits.redis_script import MICROSECONDS, Request, Settled, Word, leases, released
 
 MOST_ENTRIES = 256
 """How much of each kind one request carries: the server does nothing else meanwhile."""
@@ -19,8 +20,12 @@ _SAME = 0.25
 """Seconds: ends of a breaker that are no further apart are the same one, told over a network."""
 
 
+_CLOSED = -inf
+"""In the place of the end of a break: there is none."""
+
+
 class News:
-    """Which breakers opened, here and elsewhere."""
+    """Which breakers opened and closed, here and elsewhere."""
 
     __slots__ = ("_ends", "_unsaid", "seen")
 
@@ -32,12 +37,12 @@ class News:
 
     def tripped(self, breaker: str, seconds: float, now: float) -> None:
         """A breaker of this replica opened for so long; 0.0 for a reset."""
-        self._ends[breaker] = now + seconds
+        self._ends[breaker] = now + seconds if seconds > 0.0 else _CLOSED
         self._unsaid[breaker] = None
 
     def unsaid(self, now: float) -> list[tuple[str, float]]:
         """What the others are to be told: names, and the microseconds left."""
-        trips = [(name, max(0.0, self._ends.get(name, now) - now) * MICROSECONDS) for name in self._unsaid]
+        trips = [(name, _left(self._ends[name], now) * MICROSECONDS) for name in self._unsaid]
         self._unsaid.clear()
         return trips
 
@@ -50,11 +55,20 @@ class News:
         if news in {0, self.seen}:
             return []
         self.seen = news
-        known = {name: end for name, end in self._ends.items() if name not in self._unsaid}
-        told = {name: now + left / MICROSECONDS for name, left in trips if name not in self._unsaid}
-        self._ends = {name: self._ends[name] for name in self._unsaid} | told
-        changed = [(name, end - now) for name, end in told.items() if abs(known.get(name, -inf) - end) > _SAME]
-        return changed + [(name, 0.0) for name, end in known.items() if end > now + _SAME and name not in told]
+        ends = {name: now + left / MICROSECONDS if left else _CLOSED for name, left in trips}
+        told = {name: end for name, end in ends.items() if name not in self._unsaid}
+        changed = [(name, _left(end, now)) for name, end in told.items() if not self._knows(name, end)]
+        self._ends |= told
+        return changed
+
+    def _knows(self, breaker: str, end: float) -> bool:
+        known = self._ends.get(breaker, _CLOSED)
+        return known == end or abs(known - end) <= _SAME
+
+
+def _left(end: float, now: float) -> float:
+    """The seconds for which a breaker is to be told to be open: a moment for a half-open one, 0.0 for a closed one."""
+    return 0.0 if end == _CLOSED else max(MOMENT, end - now)
 
 
 class Outbox:
@@ -112,7 +126,7 @@ class Outbox:
     def failed(self, request: Request) -> None:
         """Take back from a request that was perhaps not heeded what may be said twice; of its calls, end the leases."""
         again = [settled for settled in request.settles if settled.again]
-        unknown = [Settled.release(*lease) for words in request.takes for lease in leases(words)]
+        unknown = [entry for words in request.takes for entry in released(words)]
         self._settles.extendleft(reversed((*again, *unknown)))
         self.lost += len(request.settles) - len(again) + len(request.charges)
 

@@ -23,7 +23,7 @@ MICROSECONDS = 1e6
 
 T = TypeVar("T")
 
-_WINDOW, _GCRA, _HELD = 1, 2, 3
+_WINDOW, _GCRA, _HELD, _PROBE = 1, 2, 3, 4
 _NAMES = {_WINDOW: "window", _GCRA: "gcra", _HELD: "held"}
 
 
@@ -45,7 +45,10 @@ class Word(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What comes back: a lease by its name, a call by the instant at which it counted, a difference in cost."""
+    """What comes back: a lease by its name, a call by the instant at which it counted, a difference in cost.
+
+    Or a probe's place by its name, with a `difference` of 1.0 where it succeeded; `rate` is how many places there are.
+    """
 
     kind: int
     key: str
@@ -61,7 +64,7 @@ class Settled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def again(self) -> bool:
         """Whether saying it twice does no harm."""
-        return self.kind == _HELD
+        return self.kind in {_HELD, _PROBE}
 
 
 Read = tuple[int, str, float, float | str, float]
@@ -84,7 +87,7 @@ class Request(msgspec.Struct, array_like=True):
     """What was taken meanwhile without asking, and how long ago."""
     settles: list[Settled] = msgspec.field(default_factory=list)
     trips: list[tuple[str, float]] = msgspec.field(default_factory=list)
-    """Breakers that opened, for how long; 0.0 for a reset."""
+    """Breakers that opened, for how long; 0.0 for those that were closed."""
     takes: list[Sequence[Word]] = msgspec.field(default_factory=list)
     reads: list[Read] = msgspec.field(default_factory=list)
 
@@ -109,7 +112,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     fresh: bool
     """Whether this replica was unknown: it is new, or the server has forgotten everything."""
     news: int
-    open: list[tuple[str, float]]
+    breakers: list[tuple[str, float]]
+    """Unless these news are known: breakers, and for how long they are open; 0.0 if closed, less if half-open."""
     decisions: list[Decision]
     used: list[float]
 
@@ -169,6 +173,11 @@ class Words:
         burst = self._rules[ask.rule][1]
         return ask if ask.cost <= burst else Ask(ask.rule, ask.key, burst)
 
+    def probe(self, breaker: str, most: int, lease: float, name: str) -> Word:
+        """An ask for one of the `most` places of a half-open breaker, for `lease` seconds; `name` is the probe's."""
+        key = f"{self.prefix}probes:{breaker}"
+        return Word(_PROBE, key, 0.0, False, float(most), name, lease * MICROSECONDS)  # noqa: FBT003 - no shadow
+
     def read(self, rule: int, key: str) -> Read:
         """A question for what one subject uses now."""
         told, _ = self._rules[rule]
@@ -181,12 +190,20 @@ def settled(words: Sequence[Word], costs: Sequence[float], at: float) -> list[Se
     for word, cost in zip(words, costs, strict=True):
         if word.kind == _HELD:
             entries.append(Settled.release(word.key, str(word.b)))
+        elif word.kind == _PROBE:
+            entries.append(Settled(word.kind, word.key, cost, str(word.b), word.a))
         elif word.kind == _GCRA:
             if cost != word.cost:
                 entries.append(Settled(word.kind, word.key, cost - word.cost, 0.0, float(word.b)))
         elif cost < word.cost and word.b == 1.0:
             entries.append(Settled(word.kind, word.key, cost - word.cost, at, 0.0))
     return entries
+
+
+def released(words: Sequence[Word]) -> list[Settled]:
+    """What is to be said so that a call holds nothing, whether it ever did or not."""
+    held = [word for word in words if word.kind in {_HELD, _PROBE}]
+    return settled(held, [0.0] * len(held), 0.0)
 
 
 def leases(words: Sequence[Word]) -> list[tuple[str, str]]:

@@ -5,6 +5,9 @@ it says of each call whether it failed. Three ideas make it safe. *Generations* 
 begins one, and a result from an earlier one has no say. *Places*: in half-open a call goes only if it gets one of
 `max_requests` places, whatever the concurrency. *Leases* (as in Polly): a probe that never reports cannot keep its
 place, so nothing that hangs or dies can wedge it.
+
+Places may be shared with breakers of the same name elsewhere. Who does so asks there about each `Probe` that is let go
+here, and tells the breaker by `turn_away` if there was none, by `trip` and `reset` what became of the others' probes.
 """
 
 import enum
@@ -16,6 +19,9 @@ from aibridge.overload.tally import Tally, TallyWindow
 
 LEAST_WAIT = 1.0
 """Seconds: the shortest wait asked for while all probes are out, and the precision of Retry-After."""
+
+BRIEFLY = 0.01
+"""Seconds for which places elsewhere that were all taken are believed to be so, unless a probe ends here."""
 
 
 class State(enum.Enum):
@@ -81,6 +87,13 @@ class Ticket:
     generation: int
 
 
+@dataclass(slots=True, eq=False)
+class Probe(Ticket):
+    """The ticket of a call let go in half-open. `number` is its shared place, where it has one; others set it."""
+
+    number: int | None = None
+
+
 class Breaker:
     """Stops calls to what keeps failing, by a `BreakerRule`. For one event loop, or one thread.
 
@@ -92,6 +105,8 @@ class Breaker:
 
     __slots__ = (
         "_failures_in_a_row",
+        "_full_at",
+        "_full_for",
         "_generation",
         "_opened_at",
         "_probes",
@@ -117,6 +132,7 @@ class Breaker:
         self._opened_at = self._until = -inf
         self._probes: dict[Ticket, float] = {}  # who has a place and since when, the oldest first
         self._successes = 0  # of probes
+        self._full_at, self._full_for = -inf, 0.0  # when there was no shared place, and for how long that was said
 
     def enter(self, now: float) -> Ticket | Rejection:
         """Let a call go, or say when to come back.
@@ -128,6 +144,8 @@ class Breaker:
             return Ticket(self, self._generation)
         if self.state(now) is State.OPEN:
             return self._refuse(0, self.time_left(now))
+        if self._full_at <= now < self._full_at + BRIEFLY:
+            return self._refuse(self.rule.max_requests, self._full_for)
         probes = self._probes
         if len(probes) >= self.rule.max_requests:
             oldest, since = next(iter(probes.items()))
@@ -137,9 +155,22 @@ class Breaker:
             if left:
                 return self._refuse(self.rule.max_requests, min(left, max(now - since, LEAST_WAIT)))
             del probes[oldest]
-        ticket = Ticket(self, self._generation)
-        probes[ticket] = now
-        return ticket
+        probe = Probe(self, self._generation)
+        probes[probe] = now
+        return probe
+
+    def turn_away(self, probe: Probe, wait: float, now: float) -> Rejection:
+        """Take back a probe for which there was no shared place, and refuse the call; it may come back after `wait`.
+
+        For `BRIEFLY` the next callers are told the same.
+        """
+        self.leave(probe, Outcome.IGNORED, now)
+        self._full_at, self._full_for = now, wait
+        return self._refuse(self.rule.max_requests, wait)
+
+    def has_a_say(self, ticket: Ticket) -> bool:
+        """Whether a ticket is of this generation."""
+        return ticket.generation == self._generation
 
     def leave(self, ticket: Ticket, outcome: Outcome, now: float, first_byte: float | None = None) -> bool:
         """Learn how a call ended; true if that opened the breaker.
@@ -156,6 +187,7 @@ class Breaker:
         closed = self._state is State.CLOSED
         if not closed:
             self._probes.pop(ticket, None)  # it has no place if its lease ended
+            self._full_at = -inf
         if outcome is Outcome.IGNORED:
             return False
         failed = outcome is Outcome.FAILURE

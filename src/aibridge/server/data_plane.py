@@ -155,7 +155,7 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
     names = [provider.name for provider in providers]
     plane.own_rules = OwnRules(rules_of(settings))
     plane.limits = limits = Limits(plane.own_rules.rules, counts, settings.prices)
-    plane.guards = guards_of(settings, names, counts.tripped)
+    plane.guards = guards_of(settings, names, counts)
     if plane.guards is not None:
         counts.on_trip = plane.guards.heard
     plane.retries = retries = retries_of(settings, names)

@@ -6,7 +6,7 @@ from time import monotonic
 from aibridge.control.dependencies import BreakerPresent, LimitPresent, SubjectPresent
 from aibridge.gateway.guards import Guards
 from aibridge.gateway.retry import Retries
-from aibridge.limits.counts import Counts
+from aibridge.limits.counts import Counts, SharedBreakers
 from aibridge.limits.engine import Limits
 from aibridge.options import Settings
 from aibridge.overload.adaptive import AdaptiveRule
@@ -18,13 +18,14 @@ MOST_SHOWN = 1000
 _PERCENT = 100.0
 
 
-def guards_of(settings: Settings, providers: Iterable[str], tell: Callable[[str, float], None]) -> Guards | None:
+def guards_of(settings: Settings, providers: Iterable[str], shared: SharedBreakers) -> Guards | None:
     """What stands before the providers; None when neither breakers nor adaptive limits are asked for."""
     rule = _breaker_rule(settings) if settings.circuit_breaker_enabled else None
     adaptive = _adaptive_rule(settings) if settings.adaptive_concurrency else None
     if rule is None and adaptive is None:
         return None
-    return Guards(providers, settings.circuit_breaker_models, rule=rule, adaptive=adaptive, tell=tell, clock=monotonic)
+    models = settings.circuit_breaker_models
+    return Guards(providers, models, rule=rule, adaptive=adaptive, shared=shared, clock=monotonic)
 
 
 def retries_of(settings: Settings, providers: Iterable[str]) -> Retries | None:
