@@ -13,7 +13,7 @@ from aibridge.domain.rule import Mode, Rule, Unit
 from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held, Place, Present
 from aibridge.limits.redis import LEASE, Redis
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.outcome import Outcome, Rejection
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +198,34 @@ def test_a_take_that_is_cancelled_anywhere_holds_nothing_and_crosses_no_replies(
                 assert isinstance(answer, Held)
                 assert answer.asks == (Ask(2, f"later-{number}"),)
             assert counts.healthy
+
+    uvloop.run(scenario())
+
+
+def test_a_probe_that_is_cancelled_anywhere_has_no_place_nor_has_one_of_a_replica_that_left(
+    server: ValkeyServer,
+) -> None:
+    async def scenario() -> None:
+        async with replicas(server, number=2) as (here, there):
+            for turns in range(12):
+                probe = asyncio.create_task(here.probe("openai", 1, 30.0))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                probe.cancel()
+                await asyncio.wait([probe])
+                if not probe.cancelled() and isinstance(number := probe.result(), int):
+                    here.probed(number, succeeded=False)
+                await asyncio.sleep(0.01)
+                number = await there.probe("openai", 1, 30.0)
+                assert isinstance(number, int)
+                refused = await here.probe("openai", 1, 30.0)
+                assert refused == Rejection("openai", 1, 0.0, 1.0)
+                there.probed(number, succeeded=False)
+                await asyncio.sleep(0.01)
+            assert isinstance(await here.probe("openai", 1, 30.0), int)
+            await here.close()
+            assert isinstance(await there.probe("openai", 1, 30.0), int)
+            assert await here.probe("openai", 1, 30.0) is None
 
     uvloop.run(scenario())
 

@@ -5,6 +5,7 @@ The models here live on microseconds, as the script does, so that no rounding is
 
 import time
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from aibridge.limits.redis_script import (
     Decision,
     Request,
     Settled,
+    Word,
     Words,
     decode,
     encode,
@@ -235,14 +237,136 @@ def test_a_limit_that_is_lowered_holds_at_once(clocked: Clocked) -> None:
 def test_every_key_ends_by_itself(clocked: Clocked) -> None:
     held = Rule(name="held", unit=Unit.CONCURRENT, amount=2)
     words = words_of(per_window(3), held, Rule(name="cost", unit=Unit.COST, amount=9, window=1.0))
+    asks = words.asks((Ask(0, ""), Ask(1, ""), Ask(2, "")), "r:1")
     clocked.ask(
-        START,
-        said(beat=True, trips=[("breaker", 1e6)], takes=[words.asks((Ask(0, ""), Ask(1, ""), Ask(2, "")), "r:1")]),
+        START, said(beat=True, trips=[("breaker", 1e6)], takes=[asks, (words.probe("breaker", 1, 30.0, "r:2"),)])
     )
     keys = clocked.client.keys("*")
     assert isinstance(keys, list)
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert all(key.startswith(b"{t}:") and 0 < int(clocked.client.pttl(key)) <= 86_400_000 for key in keys)
+
+
+MOST, PROBE_LEASE = 3, 30.0
+
+
+class Probes:
+    """The probes of one breaker, made by replicas that are alive from `START` on."""
+
+    def __init__(self, clocked: Clocked) -> None:
+        self._clocked = clocked
+        self._words = words_of()
+        self._numbers = count()
+        for replica in "rs":
+            self.beat(START, replica)
+
+    def beat(self, now: int, replica: str) -> None:
+        request = Request(prefix="{t}:", replica=replica, lease=LEASE, seen=0, beat=True)
+        self._clocked.ask(now, request)
+
+    def word(self, replica: str = "r") -> Word:
+        return self._words.probe("openai:central:*", MOST, PROBE_LEASE, f"{replica}:{next(self._numbers)}")
+
+    def wait(self, now: int, replica: str = "r") -> float:
+        """For how long one more is told to wait, in seconds; it is an error if there is a place."""
+        ((_, used, wait),) = self._clocked.ask(now, said(takes=[(self.word(replica),)])).decisions[0].refused
+        assert used == MOST
+        return wait / 1e6
+
+    def go(self, now: int, number: int = 1, replica: str = "r") -> list[Word]:
+        words = [self.word(replica) for _ in range(number)]
+        decisions = self._clocked.ask(now, said(takes=[(word,) for word in words])).decisions
+        assert not any(decision.refused for decision in decisions)
+        return words
+
+    def end(self, now: int, word: Word, *, succeeded: bool) -> None:
+        self._clocked.settle(now, settled((word,), (float(succeeded),), 0.0))
+
+    def trip(self, now: int, seconds: float) -> None:
+        self._clocked.ask(now, said(trips=[("openai:central:*", seconds * 1e6)]))
+
+    def board(self, now: int) -> list[tuple[str, float]]:
+        return self._clocked.ask(now, said()).breakers
+
+
+@pytest.fixture
+def probes(clocked: Clocked) -> Probes:
+    return Probes(clocked)
+
+
+def test_no_more_probes_are_out_than_there_are_places_and_each_end_frees_one(probes: Probes) -> None:
+    first, *_ = probes.go(START, 2, "r") + probes.go(START, 1, "s")
+    assert probes.wait(START + 500_000, "s") == 1.0
+    assert probes.wait(START + 4_000_000, "r") == 4.0
+    probes.end(START + 4_000_000, first, succeeded=False)
+    probes.go(START + 4_000_000, 1, "s")
+    probes.wait(START + 4_000_000)
+
+
+def test_as_many_successes_as_places_close_a_breaker_whosever_they_are(probes: Probes) -> None:
+    probes.trip(START, 1.0)
+    assert probes.board(START + 1_000_000) == [("openai:central:*", -1.0)], "not closed: half-open"
+    for number, replica in enumerate("rsr"):
+        assert probes.board(START + 2_000_000 + number) == [("openai:central:*", -1e6 - number)]
+        (word,) = probes.go(START + 2_000_000, 1, replica)
+        probes.end(START + 2_000_000, word, succeeded=True)
+        probes.end(START + 2_000_000, word, succeeded=True)  # said twice, it counts once
+    assert probes.board(START + 3_000_000) == [("openai:central:*", 0.0)]
+
+
+def test_a_result_from_before_the_last_change_of_state_has_no_say(probes: Probes) -> None:
+    old = probes.go(START, MOST)
+    probes.trip(START + 1, 1.0)
+    new = probes.go(START + 2_000_000, MOST)
+    for word in old:
+        probes.end(START + 2_000_000, word, succeeded=True)
+    probes.wait(START + 2_000_000)
+    assert probes.board(START + 2_000_000)[0][1] < 0.0
+    for word in new[:2]:
+        probes.end(START + 2_000_000, word, succeeded=True)
+    probes.trip(START + 2_000_001, 1.0)
+    (last,) = probes.go(START + 4_000_000)
+    probes.end(START + 4_000_000, last, succeeded=True)
+    assert probes.board(START + 4_000_000)[0][1] < 0.0, "what succeeded before counts no more"
+
+
+def test_a_lost_probe_has_a_place_for_a_lease_and_a_say_for_longer(probes: Probes) -> None:
+    lost = probes.go(START, MOST)
+    end = START + int(PROBE_LEASE * 1e6)
+    for now in range(START, end, LEASE // 2):
+        probes.beat(now, "r")
+    assert probes.wait(end - 250_000) == 0.25
+    probes.go(end, MOST)
+    probes.wait(end)
+    for word in lost:
+        probes.end(end + 1, word, succeeded=True)
+    assert probes.board(end + 1) == [("openai:central:*", 0.0)]
+
+
+def test_the_places_of_a_dead_replica_are_free_when_it_is_no_longer_among_the_living(probes: Probes) -> None:
+    probes.go(START, 2, "s")
+    probes.go(START, 1, "r")
+    probes.beat(START + LEASE - 1, "r")
+    probes.wait(START + LEASE - 1)
+    probes.go(START + LEASE, 2, "r")
+    probes.wait(START + LEASE)
+
+
+def test_a_clock_that_steps_back_keeps_no_place_taken(probes: Probes) -> None:
+    probes.go(START, MOST)
+    before = START - 3_600_000_000
+    probes.beat(before, "r")
+    probes.go(before, MOST)
+    probes.wait(before)
+
+
+def test_a_breaker_that_has_not_changed_for_a_day_is_forgotten_when_another_does(clocked: Clocked) -> None:
+    day = 86_400_000_000
+    clocked.ask(START, said(trips=[("open", 1e6), ("closed", 0.0)]))
+    clocked.ask(START + day // 2, said(trips=[("another", 1e6)]))
+    assert {name for name, _ in clocked.ask(START + day // 2, said()).breakers} == {"open", "closed", "another"}
+    clocked.ask(START + day + 1_000_001, said(trips=[("another", 0.0)]))
+    assert clocked.ask(START + day + 1_000_001, said()).breakers == [("another", 0.0)]
 
 
 def test_the_living_are_counted_and_a_newcomer_is_told_so(clocked: Clocked) -> None:

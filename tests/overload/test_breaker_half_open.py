@@ -5,7 +5,7 @@ from breaker_driver import FAILURE, IGNORED, IN_A_ROW, SLOW, SUCCESS, called, en
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aibridge.overload.breaker import LEAST_WAIT, Breaker, BreakerRule, State, Ticket
+from aibridge.overload.breaker import BRIEFLY, LEAST_WAIT, Breaker, BreakerRule, Probe, State, Ticket
 from aibridge.overload.outcome import Outcome, Rejection
 from aibridge.overload.tally import Tally
 
@@ -88,6 +88,49 @@ def test_a_ticket_of_an_older_generation_has_no_say() -> None:
     assert not breaker.leave(probe, FAILURE, 140.0)
     refused(breaker, 140.0)
     assert breaker.state(140.0) is State.HALF_OPEN
+
+
+def turned_away(breaker: Breaker, now: float, wait: float) -> Rejection:
+    """A probe for which there is no place elsewhere."""
+    probe = entered(breaker, now)
+    assert isinstance(probe, Probe)
+    return breaker.turn_away(probe, wait, now)
+
+
+def test_a_probe_without_a_place_elsewhere_is_refused_and_for_a_moment_so_is_the_next() -> None:
+    breaker = opened(IN_A_ROW, 100.0)
+    no = Rejection(limit="openai", allowed=3, window=0.0, retry_after=4.0)
+    assert turned_away(breaker, 130.0, 4.0) == no
+    assert breaker.enter(130.0) == breaker.enter(130.0 + BRIEFLY / 2) == no
+    assert breaker.rejections == 3
+    for _ in range(3):
+        entered(breaker, 130.0 + BRIEFLY)
+    refused(breaker, 130.0 + BRIEFLY)
+
+
+def test_that_there_is_no_place_elsewhere_is_believed_no_longer_once_a_probe_ends_here_or_the_clock_steps_back() -> (
+    None
+):
+    breaker = opened(IN_A_ROW, 100.0)
+    probe = entered(breaker, 130.0)
+    turned_away(breaker, 130.0, 4.0)
+    refused(breaker, 130.0)
+    breaker.leave(probe, IGNORED, 130.0)
+    entered(breaker, 130.0)
+    turned_away(breaker, 131.0, 4.0)
+    entered(breaker, 130.5)
+
+
+def test_a_ticket_has_a_say_until_the_state_changes() -> None:
+    breaker = Breaker("openai", IN_A_ROW)
+    ticket = entered(breaker, 100.0)
+    assert breaker.has_a_say(ticket)
+    breaker.trip(100.0, 30.0)
+    assert not breaker.has_a_say(ticket)
+    probe = entered(breaker, 130.0)
+    assert breaker.has_a_say(probe)
+    breaker.reset(130.0)
+    assert not breaker.has_a_say(probe)
 
 
 def test_a_lost_probe_gives_its_place_back_when_its_lease_ends_and_closes_nothing() -> None:

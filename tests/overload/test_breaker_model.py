@@ -13,8 +13,8 @@ from hypothesis.stateful import (
 )
 from stepping import SteppingMachine, take_steps
 
-from aibridge.overload.breaker import Breaker, BreakerRule, State, Ticket
-from aibridge.overload.outcome import Outcome
+from aibridge.overload.breaker import Breaker, BreakerRule, Probe, State, Ticket
+from aibridge.overload.outcome import Outcome, Rejection
 from aibridge.overload.tally import Tally
 
 RULES = [
@@ -42,6 +42,7 @@ class Reference:
     ended: list[tuple[float, str]] = field(default_factory=list)  # in this era: when its tenth began, and how it ended
     leases: dict[int, float] = field(default_factory=dict)
     good_probes: int = 0
+    full: tuple[float, float] | None = None  # when there was no place elsewhere, and the wait that was told
 
     def look(self, now: float) -> State:
         self.probing = self.ends is not None and (self.probing or now >= self.ends)
@@ -52,6 +53,8 @@ class Reference:
 
     def goes(self, number: int, now: float) -> bool:
         if self.look(now) is State.HALF_OPEN:
+            if self.full is not None and self.full[0] == now:  # a moment is less than a quarter of a second
+                return False
             holders = sorted(self.leases, key=lambda holder: self.leases[holder])
             if len(holders) >= self.rule.max_requests and self.leases[holders[0]] <= now:
                 del self.leases[holders[0]]
@@ -62,6 +65,7 @@ class Reference:
 
     def learns(self, number: int, how: str, now: float) -> bool:
         self.leases.pop(number, None)
+        self.full = None
         if how == "ignored":
             return False
         if self.ends is not None:
@@ -125,7 +129,11 @@ class BreakerMachine(SteppingMachine):
                 assert (answer.allowed, answer.retry_after) == (0, ends - self.now)
             else:
                 assert answer.allowed == self.kind.max_requests
-                assert 0.0 < answer.retry_after <= min(self.reference.leases.values()) - self.now
+                full = self.reference.full
+                if full is not None and full[0] == self.now:
+                    assert answer.retry_after == full[1]
+                else:
+                    assert 0.0 < answer.retry_after <= min(self.reference.leases.values()) - self.now
             self.now += answer.retry_after
 
     @rule(times=st.integers(1, 5))
@@ -137,6 +145,22 @@ class BreakerMachine(SteppingMachine):
             assert isinstance(self.breaker.enter(self.now), Ticket) is goes
             self.rejections += not goes
             self.step()
+
+    @rule(quarters=st.integers(1, 20))
+    def find_no_place_elsewhere(self, quarters: int) -> None:
+        """A call that is let go here, and is turned away if it is a probe."""
+        self.numbers += 1
+        goes = self.reference.goes(self.numbers, self.now)
+        answer = self.breaker.enter(self.now)
+        self.step()
+        assert isinstance(answer, Probe) is (goes and self.reference.look(self.now) is State.HALF_OPEN)
+        self.rejections += not goes
+        if isinstance(answer, Probe):
+            self.reference.leases.pop(self.numbers)
+            self.reference.full = self.now, quarters / 4
+            no = self.breaker.turn_away(answer, quarters / 4, self.now)
+            assert no == Rejection("model", self.kind.max_requests, 0.0, quarters / 4)
+            self.rejections += 1
 
     @rule(ticket=consumes(tickets), outcome=outcomes, first_byte=first_bytes)
     def leave(self, ticket: tuple[Ticket, int, int], outcome: Outcome, first_byte: float | None) -> None:
