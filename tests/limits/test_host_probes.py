@@ -146,6 +146,25 @@ def test_a_probe_that_is_cancelled_at_any_moment_has_no_place(turns: int) -> Non
     uvloop.run(scenario())
 
 
+def test_a_probe_that_is_cancelled_while_other_hosts_are_asked_has_no_place() -> None:
+    async def scenario() -> None:
+        async with host(workers=1) as made:
+            (worker,) = made.workers
+            await half_open(made)
+            made.service.breakers._beyond = beyond = Beyond(places=1)
+            beyond.silent = True
+            probe = asyncio.create_task(worker.probe(NAME, 1, LEASE))
+            await worker.present(1)
+            assert not isinstance(await worker.probe(NAME, 1, LEASE), int)
+            probe.cancel()
+            await asyncio.wait([probe])
+            beyond.silent = False
+            await worker.present(1)
+            assert isinstance(await worker.probe(NAME, 1, LEASE), int)
+
+    uvloop.run(scenario())
+
+
 def test_a_worker_that_joins_late_hears_what_is_not_closed_once_it_listens() -> None:
     async def scenario() -> list[tuple[str, float]]:
         async with host(workers=1) as made:
@@ -182,6 +201,7 @@ class Beyond:
 
     def __init__(self, places: int) -> None:
         self.places = places
+        self.silent = False
         self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self.said: list[tuple[str, float] | bool] = []
 
@@ -190,6 +210,8 @@ class Beyond:
 
     async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
         assert lease == LEASE
+        if self.silent:
+            await asyncio.Event().wait()
         if not self.places:
             return Rejection(breaker, most, 0.0, 5.0)
         self.places -= 1
