@@ -234,6 +234,19 @@ def test_a_probe_that_fails_is_told_as_what_opened_the_breaker_before_its_place_
     assert kept.told == [("openai:central:*", 30.0), *([(7, False)] if answer else [])]
 
 
+def test_a_probe_of_a_provider_that_was_replaced_meanwhile_is_no_success_of_the_other() -> None:
+    kept = half_open(TWO)
+
+    async def handle(_: Call, reply: Reply) -> None:
+        kept.guards.keep(["openai"], {"openai"})
+        reply.begin(200, b"", chunked=False, streaming=False)
+
+    call = a_call()
+    call.view = View(model="m")
+    finished(guard(kept.guards, lambda: kept.now)(handle)(call, a_reply()[0]))
+    assert kept.told == [(7, False)]
+
+
 def test_a_slow_probe_is_no_success_elsewhere() -> None:
     kept = half_open(BreakerRule(slow_first_byte=1.0))
 

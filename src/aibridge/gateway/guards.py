@@ -91,16 +91,16 @@ class Guards:
 
     def opened(self, place: Guarded, now: float) -> None:
         """A breaker of ours has opened: tell the others, unless its provider is no longer the one of that name."""
-        if place.breaker is not None and self._by_name.get(place.name) is place:
+        if place.breaker is not None and self._present(place):
             self._shared.tripped(place.name, place.breaker.time_left(now))
 
     async def probe(self, breaker: Breaker, probe: Probe) -> Ticket | Rejection:
         """What becomes of a call that a half-open breaker let go, since its places are shared with other processes."""
         return await shared_place(breaker, probe, self._shared, self._clock)
 
-    def probed(self, probe: Probe, *, succeeded: bool) -> None:
-        """A probe has ended, and its breaker knows."""
-        give_back(probe, self._shared, succeeded=succeeded)
+    def probed(self, place: Guarded, probe: Probe, *, succeeded: bool) -> None:
+        """A probe has ended, and its breaker knows. Of another provider than that of now it says nothing."""
+        give_back(probe, self._shared, succeeded=succeeded and self._present(place))
 
     def heard(self, name: str, seconds: float) -> None:
         """A breaker opened elsewhere for so long, or, with 0.0, was closed: by probes, or by hand."""
@@ -124,6 +124,10 @@ class Guards:
             raise LookupError(f"there is no circuit breaker {name!r}")
         place.breaker.reset(self._clock())
         self._shared.tripped(name, 0.0)
+
+    def _present(self, place: Guarded) -> bool:
+        """Whether its provider is still the one of that name."""
+        return self._by_name.get(place.name) is place
 
     def _guarded(self, provider: str, credential: str, model: str) -> Guarded:
         # How much one person's own credential may is no measure for the others'.
