@@ -28,7 +28,7 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/gen.py --check
-	$(BIN)/pytest -n 2 tests/overload tests/wire --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n 2 -m "not thorough" tests/overload tests/wire --cov --cov-report=term-missing:skip-covered
 
 # One core for what is measured, the other for everything else. Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
 # The compiled build is measured where it can be made, unless there is --interpreted in ARGS.

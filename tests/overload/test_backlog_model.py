@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import exp2, inf
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from stepping import SteppingMachine, take_steps
@@ -171,5 +172,6 @@ class BacklogMachine(SteppingMachine):
         return used <= min(others) * (1 + 1e-9) + 1e-5  # what is below a millionth may be forgotten
 
 
+@pytest.mark.thorough
 def test_in_ten_thousand_steps_it_never_differs_from_the_model() -> None:
     take_steps(BacklogMachine)

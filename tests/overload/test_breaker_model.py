@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -210,5 +211,6 @@ class BreakerMachine(SteppingMachine):
         assert (self.breaker.rejections, self.breaker.trips) == (self.rejections, self.trips)
 
 
+@pytest.mark.thorough
 def test_in_ten_thousand_steps_it_never_differs_from_the_reference() -> None:
     take_steps(BreakerMachine)

@@ -141,6 +141,7 @@ def test_an_admitted_call_keeps_the_limiter_busy_until_it_leaves_the_window() ->
     assert limiter.idle(8.0)
 
 
+@pytest.mark.thorough
 def test_a_million_arrivals_never_put_more_than_the_limit_into_a_window() -> None:
     limit, second = 50, 1 << 20  # a grid on which floats are exact, so that the oracle can count in integers
     limiter = ExactWindow(limit, 1.0)

@@ -79,6 +79,7 @@ def test_no_window_holds_more_than_rate_times_its_length_plus_burst(
             assert spent <= Fraction(rate) * (at - taken[first][0]) + Fraction(burst) + dust
 
 
+@pytest.mark.thorough
 def test_a_million_arrivals_keep_the_bound_to_the_last_tick() -> None:
     rate, burst, second = 64, 32, 1 << 20  # a grid on which floats are exact, so that the oracle can count in integers
     limiter = Gcra(float(rate), float(burst), "tokens")

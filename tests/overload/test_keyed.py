@@ -109,6 +109,7 @@ def test_every_idle_place_is_found_in_turn() -> None:
     assert {f"new-{number}" for number in range(100)} == set(limiters._values)
 
 
+@pytest.mark.thorough
 def test_a_hundred_thousand_callers_cost_at_most_twenty_megabytes() -> None:
     tracemalloc.start()
     try:

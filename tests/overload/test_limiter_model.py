@@ -356,6 +356,7 @@ class PermitMachine(SteppingMachine):
             self.promised = 0.0  # an empty house owes nobody
 
 
+@pytest.mark.thorough
 def test_in_ten_thousand_steps_no_limiter_differs_from_its_reference() -> None:
     machines = [WindowMachine, GcraMachine, PermitMachine]
     for machine in machines:

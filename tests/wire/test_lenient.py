@@ -44,6 +44,7 @@ def test_what_vendors_send_is_of_its_type(type_: type[msgspec.Struct], sample: d
     assert msgspec.json.decode(text, type=type_) == lenient_decoder_of(type_)(text)
 
 
+@pytest.mark.thorough
 @settings(max_examples=600)
 @given(st.data())
 def test_both_ways_give_the_same(data: st.DataObject) -> None:
