@@ -35,6 +35,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="make e2e runs this"))
         if compiled and item.get_closest_marker("interpreted"):
             item.add_marker(pytest.mark.skip(reason="for interpreted modules alone"))
+        if not item.get_closest_marker("xdist_group") and _shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _shares(item: pytest.Item) -> bool:
+    """Whether a test shares something with others of its module, which would be made once in each process."""
+    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - nothing else tells
+    return any(made.scope == "module" and made.baseid.endswith(".py") for of_name in fixtures for made in of_name)
 
 
 @pytest.fixture(scope="session")
