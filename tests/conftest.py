@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-e2e", action="store_true", help="run Claude Code and Codex, too (make e2e installs them)")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     compiled = relay.__file__.endswith(".so")
     for item in items:
@@ -37,6 +38,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="for interpreted modules alone"))
         if not item.get_closest_marker("xdist_group") and _shares(item):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Raise UsageError where groups mean nothing: xdist writes them into ids, which not every pytest lets it do."""
+    if session.config.getoption("loadgroup", default=False):
+        apart = [item for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        if apart:
+            raise pytest.UsageError(f"{apart[0].nodeid} is not run with its group by this pytest and this pytest-xdist")
 
 
 def _shares(item: pytest.Item) -> bool:
