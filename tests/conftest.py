@@ -40,14 +40,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Raise UsageError where groups mean nothing: xdist writes them into ids, which not every pytest lets it do."""
-    if session.config.getoption("loadgroup", default=False):
-        apart = [item for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
-        if apart:
-            raise pytest.UsageError(f"{apart[0].nodeid} is not run with its group by this pytest and this pytest-xdist")
-
-
 def _shares(item: pytest.Item) -> bool:
     """Whether a test shares something with others of its module, which would be made once in each process."""
     fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - nothing else tells
