@@ -189,17 +189,25 @@ def test_a_large_limit_is_honoured_strictly_within_constant_memory() -> None:
     for start in (0.0, 1.0):
         went = sum(limiter.take(start) is None for _ in range(10_050))
         assert 9_990 <= went <= 10_000
-    assert limiter._burst is not None
-    assert len(limiter._burst.expiries) < rate.PLACES
+    assert limiter._expiries is not None
+    assert len(limiter._expiries) < rate.PLACES
 
 
-def test_a_quiet_window_drops_the_ring() -> None:
+def test_more_than_one_instant_is_kept_only_until_a_quiet_window() -> None:
     limiter = ExactWindow(10, 1.0)
-    has_ring = []
+    keeps_more = []
     for now in (0.0, 0.5, 1.5):
         limiter.take(now)
-        has_ring.append(limiter._burst is not None)
-    assert has_ring == [False, True, False]
+        keeps_more.append(limiter._expiries is not None)
+    assert keeps_more == [False, True, False]
+
+
+def test_calls_that_share_the_only_place_so_far_cost_no_more_than_one() -> None:
+    limiter = ExactWindow(10 * rate.PLACES, 1.0)
+    for _ in range(10):
+        limiter.take(0.0)
+    assert limiter._expiries is None
+    assert limiter.used(0.0) == 10.0
 
 
 def test_callers_under_one_limit_share_its_rule() -> None:

@@ -21,10 +21,14 @@ def few_places(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     rate._rule.cache_clear()
 
 
+def state(limiter: ExactWindow) -> tuple[float, int, list[float]]:
+    return limiter._newest, limiter._calls, [*(limiter._expiries or ())]
+
+
 def assert_wait_is_what_take_says(limiter: ExactWindow, now: float) -> None:
-    before = limiter._newest, repr(limiter._burst)
+    before = state(limiter)
     admits, wait = limiter.admits(now), limiter.wait(now)
-    assert (limiter._newest, repr(limiter._burst)) == before
+    assert state(limiter) == before
     rejection = limiter.take(now)
     assert admits == (rejection is None)
     assert wait == (0.0 if rejection is None else rejection.retry_after)

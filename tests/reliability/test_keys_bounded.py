@@ -29,6 +29,8 @@ TOKENS, MORE = 100_000, 5000
 MODELS = 100_000
 MOST_GROWN = 20_000_000
 """Bytes."""
+FEW = 1500
+"""Tokens: enough to tell what one costs, by tables that are as full as those of a hundred thousand."""
 RULES = [
     Rule(name="calls", unit=Unit.REQUESTS, amount=10, window=60.0, subject=Subject.TOKEN),
     Rule(name="spending", unit=Unit.TOTAL_TOKENS, amount=10_000, window=60.0, subject=Subject.TOKEN),
@@ -88,6 +90,36 @@ def test_a_hundred_thousand_tokens_cost_at_most_twenty_megabytes(rule: Rule, sco
     assert len(memory._counters[0].limiters) == TOKENS
     assert grown.first <= MOST_GROWN
     assert grown.flooded <= grown.first + 100_000
+
+
+@pytest.mark.parametrize(
+    ("rules", "calls", "most"),
+    [(RULES[:1], 10, 300), (RULES, 1, 470), (RULES, 10, 620)],
+    ids=["a limit of ten used up", "three rules", "three rules and one used up"],
+)
+def test_a_token_costs_what_its_rules_keep_of_its_calls(
+    rules: list[Rule], calls: int, most: int, scorecard: Told
+) -> None:
+    """Rules add up, and one that counts requests to the last keeps each of them: `most` is in bytes."""
+    memory = Memory(rules)
+    asks = [tuple(Ask(place, f"tok-{number:06}", 1.0) for place in range(len(rules))) for number in range(FEW)]
+    costs = tuple(0.75 if rule.weighed else 1.0 for rule in rules)
+
+    def call(number: int) -> None:
+        for again in range(calls):
+            now = 1e6 + number * 1e-6 + again * 0.125
+            answer = memory.try_take(asks[number], now)
+            assert isinstance(answer, Held)
+            memory.settle(answer, costs, Outcome.SUCCESS, now)
+
+    each = Growth.of(call, FEW, 0).first / FEW
+    names = " and ".join(rule.name for rule in rules)
+    scorecard(
+        23,
+        f"a token costs {each:.0f} bytes under {names} with {calls} calls in a window, "
+        f"{TOKENS:,} of them {TOKENS * each / 1e6:.0f} MB (bound: {most} bytes)",
+    )
+    assert each <= most
 
 
 class Gateway:

@@ -70,25 +70,25 @@ class Spent(_Subjects[ExactWindow | Gcra]):
     """The counts of a rule over what is spent: calls, tokens, money.
 
     Calls without a burst are counted to the last one, everything else flows (see `ExactWindow` and `Gcra`). `most` is
-    the highest cost that can ever be taken.
+    the highest cost that can ever be taken, `rate` what is refilled in a second: one object each for all limiters.
     """
 
     def __init__(self, rule: Rule, most_keys: int, moved: Callable[[], None]) -> None:
-        self.most = _most(rule)
+        self.most, self.rate = _most(rule), _rate(rule)
         super().__init__(rule, self._limiter, most_keys, moved)
 
     def _limiter(self) -> ExactWindow | Gcra:
         rule = self.rule
         if rule.exact:
             return ExactWindow(rule.amount, rule.window, rule.name)
-        return Gcra(rule.amount / rule.window, self.most, rule.name)
+        return Gcra(self.rate, self.most, rule.name)
 
     def _fit(self, now: float) -> None:
         rule = self.rule
-        self.most = _most(rule)
+        self.most, self.rate = _most(rule), _rate(rule)
         for limiter in self.limiters.values():
             if isinstance(limiter, Gcra):
-                limiter.retune(now, rule.amount / rule.window, self.most)
+                limiter.retune(now, self.rate, self.most)
             else:
                 limiter.resize(now, rule.amount, rule.window)
 
@@ -117,3 +117,8 @@ class Permits(_Subjects[ConcurrencyLimiter]):
 def _most(rule: Rule) -> float:
     """The highest cost that can ever be taken of what is spent."""
     return 1.0 if rule.exact else float(rule.burst or rule.amount)
+
+
+def _rate(rule: Rule) -> float:
+    """How much of the amount of what is spent comes back in a second."""
+    return rule.amount / rule.window

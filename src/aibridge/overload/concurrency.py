@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import Final
 
 from aibridge.overload.outcome import Outcome, Rejection
 
@@ -9,6 +10,8 @@ HORIZON = 60.0
 """Seconds: no promise is made further ahead."""
 
 _IGNORED = Outcome.IGNORED
+_NEVER: Final = -inf
+"""One object for all limiters: each minus before `inf` makes another."""
 _WEIGHT = 1 / 16
 """How much the newest hold counts in the average: a dozen or two calls are remembered."""
 
@@ -40,7 +43,7 @@ class ConcurrencyLimiter:
         self._in_flight = 0
         self._entered_sum = 0.0  # of the instants at which the held permits were given
         self._average_hold = 0.0
-        self._promised = -inf  # the instant promised last
+        self._promised = _NEVER  # the instant promised last
 
     @property
     def in_flight(self) -> int:
@@ -112,4 +115,4 @@ class ConcurrencyLimiter:
             self._average_hold += (hold - self._average_hold) * _WEIGHT if self._average_hold else hold
         if not self._in_flight:
             self._entered_sum = 0.0  # what rounding left behind
-            self._promised = -inf  # an empty house owes nobody
+            self._promised = _NEVER  # an empty house owes nobody

@@ -11,12 +11,15 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from math import inf, nextafter
-from typing import Protocol
+from typing import Final, Protocol
 
 from aibridge.overload.outcome import Rejection
 
 PLACES = 4096
-"""How many instants an `ExactWindow` remembers at most: 32 KiB."""
+"""How many instants an `ExactWindow` decides by at most: 32 KiB. It may keep a sixteenth more of those before."""
+
+_NEVER: Final = -inf
+"""One object for all limiters: each minus before `inf` makes another."""
 
 
 class RateLimiter(Protocol):
@@ -45,13 +48,18 @@ class RateLimiter(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class _Rule:
-    """What all callers under one limit have in common, kept once. It was changed at `since`, if ever."""
+    """What all callers under one limit have in common, kept once. It was changed at `since`, if ever.
+
+    `group` calls share a place. The newest group is apart; of those before it, as many decide as there are `places`.
+    What is kept beyond is dropped `surplus` at a time: moving the others up then costs next to nothing a call.
+    """
 
     name: str
     limit: int
     window: float
     group: int
-    groups: int
+    places: int
+    surplus: int
     since: float
 
 
@@ -62,25 +70,9 @@ def _rule(limit: int, window: float, name: str, since: float = -inf) -> _Rule:
     if not 0.0 < window < inf:
         raise ValueError(f"window must be a positive number of seconds, not {window}")
     group = -(-limit // PLACES)
-    return _Rule(name=name, limit=limit, window=window, group=group, groups=limit // group, since=since)
-
-
-@dataclass(slots=True)
-class _Burst:
-    """The calls of a caller that came back within the window.
-
-    `expiries` says when each complete group before the newest leaves the window; it is a ring once it is full, and
-    `oldest` its first place. `room` is how many more calls the newest group takes.
-    """
-
-    expiries: "array[float]"
-    oldest: int
-    room: int
-
-    def gone(self, now: float) -> int:
-        """How many of the complete groups have left the window by `now`; they are the first from `oldest` on."""
-        tail = bisect_right(self.expiries, now, self.oldest) - self.oldest
-        return tail + bisect_right(self.expiries, now, 0, self.oldest)
+    places = limit // group - 1
+    surplus = 8 + places // 16
+    return _Rule(name, limit, window, group, places, surplus, since)
 
 
 class ExactWindow:
@@ -89,44 +81,47 @@ class ExactWindow:
     The first `limit` calls of a quiet caller go at once, and a refused one that waits exactly `retry_after` and is the
     first to come back goes; a millisecond earlier it does not. Calls do not weigh: a cost other than 1 is a ValueError.
 
-    A caller that is seldom seen costs no more than one instant; the ring grows with use and is dropped after a quiet
-    window. Above `PLACES` calls per window, neighbours share a place and leave the window together, with the last of
-    them. The bound stays strict and the memory constant; what is admitted falls short of `limit` by less than 0.1 %.
-    (A GCRA of that size would promise twice the limit instead.)
+    A caller that is seldom seen costs no more than one instant; the others are kept for one that comes back within the
+    window, and dropped after a quiet one. Above `PLACES` calls per window, neighbours share a place and leave the
+    window together, with the last of them. The bound stays strict and the memory constant; what is admitted falls
+    short of `limit` by less than 0.1 %. (A GCRA of that size would promise twice the limit instead.)
     """
 
-    __slots__ = ("_burst", "_newest", "_rule")
+    __slots__ = ("_calls", "_expiries", "_newest", "_rule")
 
     def __init__(self, limit: int, window: float, name: str = "rate") -> None:
         self._rule = _rule(limit, window, name)
-        self._newest = -inf  # when the newest call leaves the window
-        self._burst: _Burst | None = None
+        self._newest = _NEVER  # when the newest call leaves the window
+        self._calls = 0  # how many are in its group
+        self._expiries: array[float] | None = None  # when the groups before leave, in this order; None if there is none
 
     def take(self, now: float, cost: float = 1.0) -> Rejection | None:
         """Admit a call at `now`, or say when one will be."""
         if cost != 1.0:
             raise _unweighable(cost)
-        rule = self._rule
-        newest = self._newest
+        rule, newest = self._rule, self._newest
         if now >= newest:
-            self._burst = None
+            self._expiries = None
+            self._calls = 1
+            self._newest = _expiry(now, rule.window)
+            return None
+        if self._calls < rule.group:
+            self._calls += 1
         else:
-            burst = self._burst
-            if burst is None:
-                burst = self._burst = _Burst(array("d"), 0, rule.group - 1)
-            if burst.room:
-                burst.room -= 1
+            expiries = self._expiries
+            places = rule.places
+            kept = 0 if expiries is None else len(expiries)
+            if kept >= places:
+                free_at = newest if expiries is None else expiries[kept - places]
+                if now < free_at:
+                    return Rejection(rule.name, rule.limit, rule.window, _wait(now, free_at))
+                if expiries is not None and kept - places >= rule.surplus:
+                    del expiries[: rule.surplus]
+            if expiries is None:
+                self._expiries = array("d", (newest,))
             else:
-                expiries = burst.expiries
-                if len(expiries) < rule.groups - 1:
-                    expiries.append(newest)
-                else:
-                    free_at = expiries[burst.oldest] if expiries else newest
-                    if now < free_at:
-                        return Rejection(rule.name, rule.limit, rule.window, _wait(now, free_at))
-                    expiries[burst.oldest] = newest
-                    burst.oldest = (burst.oldest + 1) % len(expiries)
-                burst.room = rule.group - 1
+                expiries.append(newest)
+            self._calls = 1
         expiry = _expiry(now, rule.window)
         if expiry > newest:
             self._newest = expiry
@@ -147,21 +142,27 @@ class ExactWindow:
 
     def _free_at(self) -> float:
         """From when on the next call is admitted."""
-        burst, rule = self._burst, self._rule
-        if burst is None:
-            return self._newest if rule.limit == 1 else -inf
-        if burst.room or len(burst.expiries) < rule.groups - 1:
-            return -inf
-        return burst.expiries[burst.oldest] if burst.expiries else self._newest
+        rule, expiries = self._rule, self._expiries
+        if self._calls < rule.group:
+            return _NEVER
+        if expiries is None:
+            return _NEVER if rule.places else self._newest
+        surplus = len(expiries) - rule.places
+        return _NEVER if surplus < 0 else expiries[surplus]
 
     def used(self, now: float) -> float:
         """How many calls are in the window; those that share a place count until the last of them has left."""
         if now >= self._newest:
             return 0.0
-        burst, group = self._burst, self._rule.group
-        if burst is None:
-            return 1.0
-        return float((len(burst.expiries) - burst.gone(now)) * group + group - burst.room)
+        return float(self._before_newest(now) * self._rule.group + self._calls)
+
+    def _before_newest(self, now: float) -> int:
+        """How many groups before the newest are in the window."""
+        expiries = self._expiries
+        if expiries is None:
+            return 0
+        kept = len(expiries)
+        return kept - bisect_right(expiries, now, max(0, kept - self._rule.places))
 
     def give_back(self, taken_at: float, now: float) -> None:
         """Forget a call that was taken at `taken_at` and turned out not to count.
@@ -176,14 +177,11 @@ class ExactWindow:
         left_before = self._newest >= _expiry(leaves_at, rule.window)  # by a clock that has stepped back since
         if now >= leaves_at or left_before or rule.group > 1 or taken_at < rule.since:
             return
-        burst = self._burst
-        if burst is None:
-            burst = self._burst = _Burst(array("d"), 0, 0)
-        gone = burst.gone(now)
-        if gone < len(burst.expiries):
-            burst.expiries[(burst.oldest + gone) % len(burst.expiries)] = now
+        expiries, before = self._expiries, self._before_newest(now)
+        if expiries is not None and before:
+            expiries[-before] = now
         else:
-            burst.room = 1  # the newest is the oldest: the next call stands in its place
+            self._calls = 0  # the newest is the oldest: the next call stands in its place
 
     def resize(self, now: float, limit: int, window: float) -> None:
         """Allow `limit` calls in `window` seconds from `now` on.
@@ -193,25 +191,23 @@ class ExactWindow:
         and another number of them does from now on, none is let go for that: what was one place counts for as many as
         it may need.
         """
-        before, self._rule = self._rule, _rule(limit, window, self._rule.name, now)
+        before, expiries = self._rule, self._expiries or array("d")
+        left = expiries[len(expiries) - self._before_newest(now) :]
+        rule = self._rule = _rule(limit, window, before.name, now)
         if now >= self._newest:
-            self._burst = None
-        burst, group = self._burst, self._rule.group
-        if burst is None:
+            self._expiries, self._calls = None, 1
             return
-        calls = before.group - burst.room  # in the newest group
-        left = [*burst.expiries[burst.oldest :], *burst.expiries[: burst.oldest]][burst.gone(now) :]
+        calls, group = self._calls, rule.group
         together = max(1, group // before.group)  # old groups that fit into a new one, and leave with the last of them
         ends = chain(
             repeat(self._newest, max(0, -(-calls // group) - 1)),
             (end for end in left[::-1][::together] for _ in range(-(-before.group // group))),
         )
-        kept = array("d", islice(ends, self._rule.groups - 1))
+        kept = array("d", islice(ends, rule.places))
         kept.reverse()
-        room = -calls % group if calls else group
-        if next(ends, None) is not None:  # there are no more places: those that there are count as full
-            room = 0
-        self._burst = _Burst(kept, 0, room)
+        self._expiries = kept or None
+        full = next(ends, None) is not None  # there are no more places: those that there are count as full
+        self._calls = group if full else calls and (calls - 1) % group + 1
 
     def idle(self, now: float) -> bool:
         """Whether every call has left the window."""
@@ -239,7 +235,7 @@ class Gcra:
         self.rate = rate
         self.burst = burst
         self.name = name
-        self._since = -inf
+        self._since = _NEVER
         self._spent = 0.0
 
     def take(self, now: float, cost: float = 1.0) -> Rejection | None:
