@@ -117,6 +117,29 @@ def test_what_is_not_worth_waiting_for_is_a_spent_budget() -> None:
     assert isinstance(refused(rule("two-minutes", amount=1, window=120.0)), RateLimited)
 
 
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (
+            rule("t", Unit.TOTAL_TOKENS, 120, 86400.0),
+            "Less of the limit t is left than this call reserves; there is enough at 1970-01-01 16:16:40.000 UTC.",
+        ),
+        (
+            rule("t", Unit.TOTAL_TOKENS, 120, 86400.0, burst=110),
+            "Less of the limit t is left than this call reserves; there is enough at 1970-01-01 18:16:40.000 UTC.",
+        ),
+        (
+            rule("t", Unit.TOTAL_TOKENS, 120, 86400.0, burst=100),
+            "The limit t is used up; there is more at 1970-01-01 20:16:40.000 UTC.",
+        ),
+    ],
+)
+def test_a_budget_of_which_something_is_left_is_not_called_used_up(limit: Rule, message: str) -> None:
+    spent = refused(limit)
+    assert isinstance(spent, BudgetSpent)
+    assert spent.message == message
+
+
 def test_all_limits_of_the_call_are_listed_the_one_that_refused_first() -> None:
     prices = [Price(input=DOLLAR, output=DOLLAR)]
     world = World(

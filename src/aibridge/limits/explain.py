@@ -59,7 +59,14 @@ def refused(rule: Rule, subject: str, refusal: Refusal, policies: tuple[Policy, 
         following = "such a call" if rule.weighed else "the next one"
         spent = f"{_limit(rule, subject)}; {_amount(rule, refusal.used)} are used"
         detail = f"{spent}, {following} is admitted at {again}."
-    return wordless(rule, refusal, detail, policies, f"The limit {rule.name} is used up; there is more at {again}.")
+    return wordless(rule, refusal, detail, policies, f"{_shortage(rule, refusal.used)} at {again}.")
+
+
+def _shortage(rule: Rule, used: float) -> str:
+    """What there is too little of, whether nothing is left or only less than a call reserves; up to when."""
+    if rule.weighed and (rule.burst or rule.amount) - used >= 1.0:
+        return f"Less of the limit {rule.name} is left than this call reserves; there is enough"
+    return f"The limit {rule.name} is used up; there is more"
 
 
 def wordless(
