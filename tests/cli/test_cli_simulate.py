@@ -231,6 +231,27 @@ def test_a_limit_on_addresses_is_left_out_and_that_is_said(tmp_path: Path, calls
     assert [rule["rule"]["name"] for rule in json.loads(result.stdout)["rules"]] == ["cap", "rate"]
 
 
+@pytest.mark.parametrize(
+    ("organizations", "warning"),
+    [
+        (("", ""), "none is recorded for any call: it sees a single one\n"),
+        (("labs", "labs"), "all calls are of labs: it sees a single one\n"),
+        (("labs", ""), None),
+        (("labs", "sales"), None),
+    ],
+)
+def test_a_limit_by_organization_where_all_calls_are_of_one_is_said(
+    tmp_path: Path, organizations: tuple[str, str], warning: str | None
+) -> None:
+    file, calls = tmp_path / "organizations.yaml", tmp_path / "calls.jsonl"
+    file.write_text(RULES + "  - {name: team, unit: requests, amount: 1, window: 1d, subject: organization}\n")
+    rows = [json.loads(line(0, "ada", 1.0)) | {"organization": organization} for organization in organizations]
+    calls.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run("--limits", str(file), "--from", str(calls), "--output", "json")
+    assert result.stderr == ("" if warning is None else f"aibridge: team counts by organization, but {warning}")
+    assert json.loads(result.stdout)["totals"]["refused"] == (0 if warning is None else 1)
+
+
 def test_help_shows_an_example_of_each_kind(limits: str) -> None:
     text = run("--help").stdout
     for source in ("ledger", "calls.jsonl", "synthetic"):

@@ -18,7 +18,7 @@ from aibridge.cli.simulate_plot import page
 from aibridge.cli.simulate_table import text
 from aibridge.cli.times import Instant
 from aibridge.control.instants import microseconds
-from aibridge.domain.rule import Subject
+from aibridge.domain.rule import Rule, Subject
 from aibridge.limits.arrivals import Arrival, ArrivalError, read_arrivals
 from aibridge.limits.replay import Replay
 from aibridge.limits.replay_report import Report, Summary
@@ -165,11 +165,13 @@ def _limits(file: Path) -> Written:
 
 def _play(count: int, arrivals: Iterable[Arrival], limits: Written, retries: int, seed: int) -> Summary:
     report = Report(limits.rules, limits.prices)
+    organizations = set[str]()
     chance = random.Random(seed)  # noqa: S311 -- wants to be repeated, not to be unguessable
     bar = click.progressbar(length=count, label="Playing", file=sys.stderr, hidden=not sys.stderr.isatty())
     with bar, Replay(limits.rules, limits.prices, retries=retries, luck=chance.random) as replay:
         for number, arrival in enumerate(arrivals, 1):
             report.arrived(arrival)
+            organizations.add(arrival.organization)
             for decision in replay.arrive(arrival):
                 report.decided(decision)
             if number % _STEP == 0:
@@ -177,7 +179,17 @@ def _play(count: int, arrivals: Iterable[Arrival], limits: Written, retries: int
         for decision in replay.finish():
             report.decided(decision)
         bar.update(count % _STEP)
+    if len(organizations) == 1:
+        _tell_of_one_organization(limits.rules, organizations.pop())
     return report.summary()
+
+
+def _tell_of_one_organization(rules: Iterable[Rule], organization: str) -> None:
+    """Say which rules tell organizations apart though all calls are of one, or of none where its name is empty."""
+    all_are = f"all calls are of {organization}" if organization else "none is recorded for any call"
+    for rule in rules:
+        if rule.subject is Subject.ORGANIZATION:
+            click.echo(f"aibridge: {rule.name} counts by organization, but {all_are}: it sees a single one", err=True)
 
 
 def _write(path: Path, page: str) -> None:
