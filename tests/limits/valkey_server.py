@@ -1,4 +1,4 @@
-"""The real server, from its wheel: one for each test that asks, on a socket of its own, with nothing on disk."""
+"""The real server, from its wheel or another: one for each test that asks, on a socket of its own, nothing on disk."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,8 @@ _PATIENCE = 10.0
 class ValkeyServer:
     """A server under `directory`, from `start` to `stop`; started anew, it has forgotten everything."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, binary: Path = BINARY) -> None:
+        self._binary = binary
         self.socket = directory / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._directory = directory
@@ -32,7 +33,7 @@ class ValkeyServer:
         settings = {"port": "0", "unixsocket": str(self.socket), "save": "", "appendonly": "no", "daemonize": "no"}
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [BINARY, *words],
+            [self._binary, *words],
             cwd=self._directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -80,10 +81,10 @@ class ValkeyServer:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[ValkeyServer]:
+def running(binary: Path = BINARY) -> Iterator[ValkeyServer]:
     """A server that runs. Its directory's name is short: so must be that of a socket."""
     directory = Path(tempfile.mkdtemp(prefix="valkey-"))
-    server = ValkeyServer(directory)
+    server = ValkeyServer(directory, binary)
     try:
         server.start()
         yield server
