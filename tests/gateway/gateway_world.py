@@ -240,6 +240,7 @@ async def gateway(
     upstream_port: int | None = None,
     counts_clock: Callable[[], float] = monotonic,
     stand_in: bool = False,
+    journal: MemoryJournal | None = None,
     **changes: Any,
 ) -> AsyncIterator[World]:
     """Run a gateway with these settings before a provider with this script; at the end nothing may be left held."""
@@ -247,7 +248,7 @@ async def gateway(
         upstream = Upstream(script or answering(framed(CHAT.answer)))
         port = await upstream.start()
         rooms.push_async_callback(upstream.close)
-        journal, tokens = MemoryJournal(), Tokens()
+        journal, tokens = journal or MemoryJournal(), Tokens()
         used: dict[str, int] = {}
         chosen = settings(**changes)
         plane = build(
