@@ -193,6 +193,17 @@ def test_a_large_limit_is_honoured_strictly_within_constant_memory() -> None:
     assert len(limiter._expiries) < rate.PLACES
 
 
+@pytest.mark.parametrize("limit", [2, 10, 100, 4096, 10_000])
+def test_a_caller_that_never_pauses_costs_no_more_than_its_limit_and_a_little(limit: int) -> None:
+    limiter, now, most = ExactWindow(limit, 1.0), 0.0, 0
+    for _ in range(4 * limit):
+        now += 1.01 / limit
+        limiter.take(now)
+        most = max(most, len(limiter._expiries or ()))
+    assert limiter.used(now) > 0.99 * limit - 1
+    assert most <= min(limit, rate.PLACES) * 17 / 16 + 8
+
+
 def test_more_than_one_instant_is_kept_only_until_a_quiet_window() -> None:
     limiter = ExactWindow(10, 1.0)
     keeps_more = []
