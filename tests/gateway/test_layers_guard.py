@@ -225,6 +225,15 @@ def test_a_probe_is_asked_for_elsewhere_and_told_there_and_no_other_call_is() ->
     assert len(kept.elsewhere.asked) == 3
 
 
+def test_a_breaker_that_closes_while_nobody_can_be_asked_is_told_to_be_closed() -> None:
+    kept = half_open(BreakerRule(max_requests=2))
+    kept.elsewhere.answer = None
+    kept.call()
+    assert kept.told == []
+    kept.call()
+    assert kept.told == [("openai:central:*", 0.0)]
+
+
 @pytest.mark.parametrize("answer", [7, None], ids=["shared", "nobody to ask"])
 def test_a_probe_that_fails_is_told_as_what_opened_the_breaker_before_its_place_comes_back(answer: int | None) -> None:
     kept = half_open(TWO)

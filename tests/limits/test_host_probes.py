@@ -201,7 +201,7 @@ class Beyond:
 
     def __init__(self, places: int) -> None:
         self.places = places
-        self.silent = False
+        self.silent = self.away = False
         self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self.said: list[tuple[str, float] | bool] = []
 
@@ -212,6 +212,8 @@ class Beyond:
         assert lease == LEASE
         if self.silent:
             await asyncio.Event().wait()
+        if self.away:
+            return None
         if not self.places:
             return Rejection(breaker, most, 0.0, 5.0)
         self.places -= 1
@@ -262,6 +264,18 @@ def test_a_probe_needs_a_place_here_and_beyond() -> None:
     assert hosted.beyond.said == [(NAME, 5.0), True, False, True]
     assert hosted.told == [(NAME, 5.0)]
     hosted.breakers.leave(hosted.probe(), succeeded=True)
+    assert hosted.told == [(NAME, 5.0), (NAME, 0.0)]
+
+
+def test_other_hosts_hear_of_a_breaker_that_closed_while_they_could_not_be_asked() -> None:
+    hosted = Hosted(places=9)
+    hosted.breakers.tripped(NAME, 5.0)
+    hosted.now += 5.0
+    hosted.beyond.away = True
+    for _ in range(MOST):
+        assert hosted.beyond.said == [(NAME, 5.0)]
+        hosted.breakers.leave(hosted.probe(), succeeded=True)
+    assert hosted.beyond.said == [(NAME, 5.0), (NAME, 0.0)]
     assert hosted.told == [(NAME, 5.0), (NAME, 0.0)]
 
 

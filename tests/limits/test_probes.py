@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aibridge.limits.probes import MOMENT, Trips, give_back, shared_place
+from aibridge.limits.probes import MOMENT, Trips, ended, give_back, shared_place
 from aibridge.overload.breaker import Breaker, BreakerRule, Probe, State, Ticket
 from aibridge.overload.outcome import Outcome, Rejection
 
@@ -20,11 +20,12 @@ class Elsewhere:
     def __init__(self, *answers: int | Rejection | None, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self.given_back: list[tuple[int, bool]] = []
+        self.told: list[tuple[str, float]] = []
         self._answers = list(answers)
         self._meanwhile = meanwhile
 
     def tripped(self, breaker: str, seconds: float) -> None:
-        raise NotImplementedError
+        self.told.append((breaker, seconds))
 
     async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
         assert (breaker, most, lease) == ("openai", 3, 30.0)
@@ -75,6 +76,30 @@ def test_a_probe_goes_if_there_is_a_place_or_nobody_to_ask(answer: int | None) -
     assert probe.number == answer
     give_back(probe, elsewhere, succeeded=True)
     assert elsewhere.given_back == ([] if answer is None else [(7, True)])
+
+
+@pytest.mark.parametrize("answer", [7, None], ids=["shared", "nobody to ask"])
+def test_who_closes_a_breaker_by_a_probe_that_nobody_else_counts_says_so(answer: int | None) -> None:
+    breaker, probe = half_open()
+    elsewhere = Elsewhere(answer, answer, answer)
+    for left in (2, 1, 0):
+        assert asked(breaker, probe, elsewhere) is probe
+        breaker.leave(probe, Outcome.SUCCESS, NOW)
+        ended(probe, breaker, elsewhere, NOW, succeeded=True)
+        if left:
+            assert elsewhere.told == []
+            probe = probe_of(breaker)
+    assert elsewhere.told == ([] if answer else [("openai", 0.0)])
+
+
+def test_a_probe_that_says_nothing_of_a_breaker_that_closed_meanwhile_tells_nobody() -> None:
+    breaker, probe = half_open()
+    elsewhere = Elsewhere(None)
+    assert asked(breaker, probe, elsewhere) is probe
+    breaker.reset(NOW)
+    breaker.leave(probe, Outcome.IGNORED, NOW)
+    ended(probe, breaker, elsewhere, NOW, succeeded=False)
+    assert elsewhere.told == []
 
 
 def test_a_probe_without_a_place_is_refused_and_has_no_place_here_either() -> None:

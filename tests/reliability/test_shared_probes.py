@@ -410,3 +410,26 @@ def test_without_the_server_each_replica_probes_for_itself_and_its_breaker_close
 
     uvloop.run(scenario())
     scorecard(22, "without the server: half-open breakers close by the probes of their own process")
+
+
+@pytest.mark.parametrize("kind", ["2 replicas", "2 hosts of a worker each"])
+def test_a_break_that_is_over_before_the_server_is_back_opens_no_breaker(valkey: ValkeyServer, kind: str) -> None:
+    async def scenario() -> None:
+        upstream = Upstream()
+        upstream.answers.set()
+        sharing = replicas(valkey, upstream, 2) if "replicas" in kind else hosts_of_workers(valkey, upstream, 2, 1)
+        async with sharing as (here, there):
+            valkey.stop()
+            await asyncio.sleep(0.6)  # by then everybody has noticed
+            upstream.ill = True
+            assert await here.call() == "broke"
+            upstream.ill = False
+            await until(lambda: here.state is State.HALF_OPEN, within=2.0)
+            assert [await here.call() for _ in range(PLACES)] == ["served"] * PLACES
+            assert here.state is there.state is State.CLOSED
+            valkey.start()
+            await until(lambda: valkey.say("EXISTS", "{aibridge}:breakers:news") == b":1\r\n", within=2.0)
+            await asyncio.sleep(0.6)  # by then everybody has heard whatever there is to hear
+            assert here.state is there.state is State.CLOSED
+
+    uvloop.run(scenario())

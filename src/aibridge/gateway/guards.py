@@ -11,7 +11,7 @@ from itertools import product
 from aibridge.gateway.call import Call, Clock
 from aibridge.limits.counts import SharedBreakers
 from aibridge.limits.matching import REMEMBERED, matching
-from aibridge.limits.probes import give_back, shared_place
+from aibridge.limits.probes import ended, shared_place
 from aibridge.overload.adaptive import AdaptiveLimiter, AdaptiveRule
 from aibridge.overload.breaker import Breaker, BreakerRule, Probe, State, Ticket
 from aibridge.overload.outcome import Rejection
@@ -98,9 +98,10 @@ class Guards:
         """What becomes of a call that a half-open breaker let go, since its places are shared with other processes."""
         return await shared_place(breaker, probe, self._shared, self._clock)
 
-    def probed(self, place: Guarded, probe: Probe, *, succeeded: bool) -> None:
+    def probed(self, place: Guarded, probe: Probe, now: float, *, succeeded: bool) -> None:
         """A probe has ended, and its breaker knows. Of another provider than that of now it says nothing."""
-        give_back(probe, self._shared, succeeded=succeeded and self._present(place))
+        if place.breaker is not None:
+            ended(probe, place.breaker, self._shared, now, succeeded=succeeded and self._present(place))
 
     def heard(self, name: str, seconds: float) -> None:
         """A breaker opened elsewhere for so long, or, with 0.0, was closed: by probes, or by hand."""

@@ -100,7 +100,10 @@ class SharedBreakers(Protocol):
     """
 
     def tripped(self, breaker: str, seconds: float) -> None:
-        """Tell the others that a breaker opened, and for how long it stays open; 0.0 for a reset. Never waits."""
+        """Tell the others that a breaker opened, and for how long it stays open. Never waits.
+
+        0.0 where it was reset, or closed by probes of which nobody else knows.
+        """
         ...
 
     async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 
 from aibridge.limits.counts import SharedBreakers
-from aibridge.limits.probes import MOMENT, give_back, shared_place
+from aibridge.limits.probes import MOMENT, ended, shared_place
 from aibridge.overload.breaker import Breaker, BreakerRule, Probe, State, Ticket
 from aibridge.overload.outcome import Outcome, Rejection
 
@@ -51,7 +51,7 @@ class HostBreakers:
         assert breaker is not None, "it leaves once"  # noqa: S101
         was_closed = breaker.state(now) is State.CLOSED
         breaker.leave(ticket, Outcome.SUCCESS if succeeded else Outcome.IGNORED, now)
-        give_back(ticket, self._beyond, succeeded=succeeded)
+        ended(ticket, breaker, self._beyond, now, succeeded=succeeded)
         if not was_closed and breaker.state(now) is State.CLOSED:
             self._tell(breaker.name, 0.0)
 
