@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
+import msgspec
 import pytest
 import valkey
 from hypothesis import HealthCheck, given, settings
@@ -378,3 +379,86 @@ def test_the_living_are_counted_and_a_newcomer_is_told_so(clocked: Clocked) -> N
     other = Request(prefix="{t}:", replica="s", lease=LEASE, seen=0, beat=True)
     assert clocked.ask(START + 2, other).alive == 2
     assert clocked.ask(START + 2 + LEASE, said(beat=True)).alive == 1
+
+
+def slots(amount: int, name: str = "slots") -> Rule:
+    return Rule(name=name, unit=Unit.CONCURRENT, amount=amount, queue_timeout=5.0, queue_size=10)
+
+
+class Lined:
+    """Replicas that ask for slots, at an instant that the test says."""
+
+    def __init__(self, clocked: Clocked, *rules: Rule) -> None:
+        self.now = START
+        self._clocked = clocked
+        self._words = words_of(*rules)
+
+    def goes(self, replica: str, *rules: int) -> bool:
+        """Whether a call of this replica that falls under these rules may go."""
+        self.now += 1000
+        words = self._words.asks(tuple(Ask(rule, "") for rule in rules or (0,)), f"{replica}:1")
+        request = msgspec.structs.replace(said(takes=[words]), replica=replica)
+        return not self._clocked.ask(self.now, request).decisions[0].refused
+
+    def ends(self, replica: str, *rules: int) -> None:
+        words = self._words.asks(tuple(Ask(rule, "") for rule in rules or (0,)), f"{replica}:1")
+        self._clocked.settle(self.now, settled(words, [1.0] * len(words), 0.0))
+
+
+def test_replicas_whose_callers_wait_take_turns(clocked: Clocked) -> None:
+    line = Lined(clocked, slots(1))
+    assert line.goes("a")
+    assert [line.goes("b"), line.goes("c"), line.goes("a")] == [False] * 3
+    line.ends("a")
+    assert [line.goes("a"), line.goes("c"), line.goes("new"), line.goes("b")] == [False, False, False, True]
+    assert not line.goes("b")
+    line.ends("b")
+    assert [line.goes("b"), line.goes("a"), line.goes("c")] == [False, False, True]
+
+
+def test_who_waits_for_less_than_is_free_is_in_nobodys_way(clocked: Clocked) -> None:
+    line = Lined(clocked, slots(2))
+    assert line.goes("a")
+    assert line.goes("b")
+    assert not line.goes("c")
+    line.ends("a")
+    line.ends("b")
+    assert [line.goes("d"), line.goes("a"), line.goes("c")] == [True, False, True]
+
+
+def test_a_replica_that_asks_no_more_does_not_wait(clocked: Clocked) -> None:
+    line = Lined(clocked, slots(1))
+    assert line.goes("a")
+    assert not line.goes("b")
+    line.ends("a")
+    line.now += 98_000
+    assert not line.goes("a")
+    line.now += 1000
+    assert line.goes("a")
+    assert not line.goes("b")
+    (key,) = clocked.client.keys("*line*")
+    assert 0 < clocked.client.pttl(key) <= 101
+
+
+def test_who_lacks_what_nobody_waits_for_stands_in_no_line(clocked: Clocked) -> None:
+    line = Lined(clocked, slots(1), msgspec.structs.replace(slots(1, "wall"), queue_timeout=0.0), per_window(1))
+    assert line.goes("a", 0, 1, 2)
+    assert not line.goes("b", 0, 1)
+    assert not line.goes("b", 0, 2)
+    line.ends("a", 0, 1)
+    assert line.goes("c")
+
+
+@pytest.mark.parametrize("both", [(0, 1), (1, 0)])
+def test_replicas_that_wait_for_several_limits_do_not_wait_for_each_other(
+    clocked: Clocked, both: tuple[int, int]
+) -> None:
+    line = Lined(clocked, slots(1), slots(1, "more"))
+    assert line.goes("x", 1)
+    assert not line.goes("b", *both), "it waits for the second"
+    assert line.goes("y", 0)
+    line.ends("x", 1)
+    assert not line.goes("a", *both), "it waits for the first, and for b"
+    line.ends("y", 0)
+    assert not line.goes("a", *both)
+    assert line.goes("b", *both)

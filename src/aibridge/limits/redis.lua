@@ -172,8 +172,41 @@ function gcra.read(key, _, rate)
   return math.max(0, spent - (now - since) * rate)
 end
 
--- What is held: leases by the instant at which they end, unless renewed. `a` is how many, `b` this call's lease.
+-- What is held: leases by the instant at which they end, unless renewed. `a` is how many, `b` this call's lease, `c` 1
+-- where callers may wait.
 local held = {}
+
+-- Who waits for what is held: replicas, each with the instants since when the first in its queue has waited, and at
+-- which it last asked. Whoever has not asked for so long waits no more. `since` is that of the call that is decided.
+-- A replica that gives a permit back would else be the first to ask for it, each time; and since all go by the same
+-- instants wherever they wait, whoever has waited for longest is never kept waiting by another.
+local silence, since = 100000, nil
+
+local function line_of(key)
+  return prefix .. 'line:' .. string.sub(key, #prefix + 1)
+end
+
+local function waits(text)
+  local first, asked = string.match(text or '', '^(%d+) (%d+)$')
+  return asked and now >= tonumber(asked) and now - asked < silence and tonumber(first)
+end
+
+-- How many other replicas have waited for longer.
+local function before(key)
+  local line, longer = call('HGETALL', line_of(key)), 0
+  for index = 1, #line, 2 do
+    local theirs = line[index] ~= replica and waits(line[index + 1])
+    if theirs and theirs < (since or now) then
+      longer = longer + 1
+    end
+  end
+  return longer
+end
+
+local function stand(key)
+  call('HSET', line_of(key), replica, whole(since or now) .. ' ' .. whole(now))
+  call('PEXPIRE', line_of(key), life(silence))
+end
 
 local function lend(key, name)
   call('ZADD', key, now + lease, name)
@@ -184,13 +217,16 @@ function held.look(ask)
   local key = ask[2]
   call('ZREMRANGEBYSCORE', key, '-inf', now)
   local used = call('ZCARD', key)
-  if used >= ask[5] then
+  if used >= ask[5] or (ask[7] == 1 and used + before(key) >= ask[5]) then
     return used, 0
   end
 end
 
 function held.take(ask)
   lend(ask[2], ask[6])
+  if ask[7] == 1 then
+    call('HDEL', line_of(ask[2]), replica)
+  end
 end
 
 function held.settle(key, _, name)
@@ -263,23 +299,54 @@ end
 
 local kinds = {window, gcra, held, probe}
 
+local function queued(ask)
+  return kinds[ask[1]] == held and ask[7] == 1
+end
+
+-- Since when this replica has waited for any of these.
+local function waited(asks)
+  local longest
+  for _, ask in ipairs(asks) do
+    local this = queued(ask) and waits(call('HGET', line_of(ask[2]), replica))
+    if this and this < (longest or now) then
+      longest = this
+    end
+  end
+  return longest
+end
+
+-- If all that a call lacks is held, and may be waited for, it waits.
+local function wait(asks, refused)
+  for _, no in ipairs(refused) do
+    if not queued(asks[no[1] + 1]) then
+      return
+    end
+  end
+  for _, no in ipairs(refused) do
+    stand(asks[no[1] + 1][2])
+  end
+end
+
 -- All that a call asks for, or nothing. Asks are named by their place, from 0.
 local function decide(asks)
   local refused, shadows, granted = {}, {}, {}
+  since = waited(asks)
   for index, ask in ipairs(asks) do
-    local used, wait = kinds[ask[1]].look(ask)
+    local used, time_left = kinds[ask[1]].look(ask)
     if not used then
       granted[#granted + 1] = ask
     elseif ask[4] then
       shadows[#shadows + 1] = index - 1
     else
-      refused[#refused + 1] = {index - 1, used, wait}
+      refused[#refused + 1] = {index - 1, used, time_left}
     end
   end
   if #refused == 0 then
     for _, ask in ipairs(granted) do
       kinds[ask[1]].take(ask, now)
     end
+  else
+    wait(asks, refused)
   end
   return {now, refused, shadows}
 end

@@ -2,7 +2,7 @@
 
 Those who wait stand in fair queues, one for each limit, as in one process. The first of each asks again every `TURN`,
 and at once when this replica gives something back: however many wait, one asks. So a queue is fair among the callers of
-one replica; between replicas, the first of each has the same chance.
+one replica; between replicas, the script lets them take turns: whose first has waited for longest goes next.
 """
 
 import asyncio
