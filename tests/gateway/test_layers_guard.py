@@ -33,12 +33,15 @@ class Elsewhere:
         self.said: list[tuple[str, float] | tuple[int, bool]] = []
         self.asked: list[tuple[str, int, float]] = []
         self.answer: int | Rejection | None = 7
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens while it is asked."""
 
     def tripped(self, breaker: str, seconds: float) -> None:
         self.said.append((breaker, seconds))
 
     async def probe(self, breaker: str, most: int, lease: float) -> int | Rejection | None:
         self.asked.append((breaker, most, lease))
+        self.meanwhile()
         return self.answer
 
     def probed(self, number: int, *, succeeded: bool) -> None:
@@ -268,6 +271,23 @@ def test_a_slow_probe_is_no_success_elsewhere() -> None:
     call.view = View(model="m")
     finished(guard(kept.guards, lambda: kept.now)(slow)(call, a_reply()[0]))
     assert kept.told == [("openai:central:*", 30.0), (7, False)]
+
+
+def test_how_long_others_were_asked_is_no_part_of_the_first_byte() -> None:
+    kept = half_open(BreakerRule(slow_first_byte=1.0, max_requests=1))
+
+    def later() -> None:
+        kept.now += 2.0
+
+    async def quick(_: Call, reply: Reply) -> None:
+        reply.begin(200, b"", chunked=False, streaming=False)
+        reply.first_byte_at = kept.now
+
+    kept.elsewhere.meanwhile = later
+    call = a_call()
+    call.view = View(model="m")
+    finished(guard(kept.guards, lambda: kept.now)(quick)(call, a_reply()[0]))
+    assert kept.state() is State.CLOSED
 
 
 def test_a_probe_without_a_place_elsewhere_is_refused_and_counted_as_such() -> None:

@@ -65,6 +65,16 @@ def test_replicas_share_one_count(server: ValkeyServer) -> None:
     uvloop.run(scenario())
 
 
+def test_use_by_all_together_is_known_to_a_replica_that_was_not_asked(server: ValkeyServer) -> None:
+    async def scenario() -> None:
+        async with replicas(server, HELD, CALLS, number=2) as (here, there):
+            await held(here, Ask(0, ""), Ask(1, "ann"))
+            assert await used(here) == {(0, ""): 1.0, (1, "ann"): 1.0}
+            assert await used(there) == {(0, ""): 1.0}
+
+    uvloop.run(scenario())
+
+
 def test_a_refused_call_that_waits_as_it_was_told_is_admitted(server: ValkeyServer) -> None:
     async def scenario() -> None:
         rule = Rule(name="fast", unit=Unit.REQUESTS, amount=1, window=0.1)

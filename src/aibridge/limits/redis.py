@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count, groupby, islice
 from time import monotonic
 
-from aibridge.domain.rule import Rule
+from aibridge.domain.rule import Rule, Subject
 from aibridge.limits.counts import Ask, Count, Held, Memo, Place, Present, Refusal
 from aibridge.limits.fallback import Kept, Share
 from aibridge.limits.known_full import KnownFull
@@ -30,7 +30,7 @@ LEASE = 12.0
 """Seconds after which what a replica held is free again, if it says nothing: it renews every third of it."""
 
 MOST_LOOKED_AT = 1_000
-"""How many counts `present` knows of: those taken from last, by this replica."""
+"""How many counts of certain subjects `present` knows of: those taken from last, by this replica."""
 
 
 @dataclass(slots=True)
@@ -178,8 +178,9 @@ class Redis:
         self._lines.replace(rules)
 
     async def present(self, most: int) -> list[Present]:
-        """The present use, over all replicas, of what this replica took from last; see `Counts`."""
-        counts = [count for count in self._looked_at if count[0] in self._rules]
+        """The present use, over all replicas: by all together, and of what this replica took from last; see `Counts`."""
+        together = {(number, ""): None for number, rule in self._rules.items() if rule.subject is Subject.EVERYONE}
+        counts = [count for count in {**self._looked_at, **together} if count[0] in self._rules]
         used = await self._exchange.read([self._words.read(*count) for count in counts])
         if used is None:
             return await self._share.present(most)
