@@ -178,7 +178,7 @@ class Redis:
         self._lines.replace(rules)
 
     async def present(self, most: int) -> list[Present]:
-        """The present use, over all replicas: by all together, and of what this replica took from last; see `Counts`."""
+        """The present use, over all replicas: by all together, and by whom this replica let in last; see `Counts`."""
         together = {(number, ""): None for number, rule in self._rules.items() if rule.subject is Subject.EVERYONE}
         counts = [count for count in {**self._looked_at, **together} if count[0] in self._rules]
         used = await self._exchange.read([self._words.read(*count) for count in counts])
