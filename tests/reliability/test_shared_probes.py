@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import Self
@@ -18,6 +18,7 @@ from layer_cases import a_call, a_reply
 from server.asking import CHAT, ask
 from server.crews import kill, workers_of
 from server.life import Server, provided_by, serving
+from threaded import ThreadedProvider, read_request
 from valkey_server import ValkeyServer, running, until
 
 from aibridge.domain.errors import CircuitOpen, UpstreamBroke
@@ -42,51 +43,27 @@ NAME = f"openai:{CENTRAL}:*"
 REFUSED = 503
 
 
-class Provider:
+class Provider(ThreadedProvider):
     """Answers 500 while it is ill, and otherwise when it is told to; knows how many of those calls wait at one time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ill = True
         self.arrived = self.waiting = 0
-        self.url = ""
-        self._answers = threading.Event()
+        self._released = asyncio.Event()
 
     def answer(self) -> None:
         """Answer all calls from now on."""
-        self._loop.call_soon_threadsafe(self._released.set)
+        self.loop.call_soon_threadsafe(self._released.set)
 
-    @contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Serve on a thread of its own while the block lasts."""
-        listening, self._ending, self._released = threading.Event(), asyncio.Event(), asyncio.Event()
-        thread = threading.Thread(target=asyncio.run, args=(self._serve(listening),))
-        thread.start()
-        listening.wait(PATIENCE)
-        try:
-            yield self
-        finally:
-            self.answer()
-            self._loop.call_soon_threadsafe(self._ending.set)
-            thread.join(PATIENCE)
-
-    async def _serve(self, listening: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._take, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        listening.set()
-        await self._ending.wait()
-        server.close()
-
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer), suppress(asyncio.IncompleteReadError, OSError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.partition(b":")[2]))
-            status = b"500 Ill" if self.ill else b"200 OK"
-            if not self.ill:
-                self.arrived += 1
-                await self._wait(reader)
-            writer.write(b"HTTP/1.1 %s\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" % status)
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one call."""
+        await read_request(reader)
+        status = b"500 Ill" if self.ill else b"200 OK"
+        if not self.ill:
+            self.arrived += 1
+            await self._wait(reader)
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" % status)
 
     async def _wait(self, reader: asyncio.StreamReader) -> None:
         """Wait until all are answered, or this one hangs up."""

@@ -18,6 +18,7 @@ from conftest import Told
 from server.asking import CHAT, Answering, ask, asked, connection_to
 from server.crews import kill, workers_of
 from server.life import Server, demo_provider, provided_by, serving
+from threaded import ThreadedProvider, read_request
 
 WORKERS = 4
 AT_ONCE = 8
@@ -67,50 +68,26 @@ class Load:
                         time.sleep(self.pause)
 
 
-class Upstream:
+class Upstream(ThreadedProvider):
     """A provider that works on each call for a while, and knows how many it works on at one time.
 
     A call is counted out before it is answered, so that one which the answer sets free is never counted beside it.
     """
 
     def __init__(self, seconds: float) -> None:
+        super().__init__()
         self.at_once = self.most = 0
-        self.url = ""
         self._seconds = seconds
 
-    @contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Serve on a thread of its own while the block lasts."""
-        listening, self._ending = threading.Event(), asyncio.Event()
-        thread = threading.Thread(target=asyncio.run, args=(self._serve(listening),))
-        thread.start()
-        listening.wait(PATIENCE)
-        try:
-            yield self
-        finally:
-            self._loop.call_soon_threadsafe(self._ending.set)
-            thread.join(PATIENCE)
-
-    async def _serve(self, listening: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        listening.set()
-        await self._ending.wait()
-        server.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, OSError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-                await reader.readexactly(int(length.partition(b":")[2]))
-                self.at_once += 1
-                self.most = max(self.most, self.at_once)
-                await asyncio.sleep(self._seconds)
-                self.at_once -= 1
-                writer.write(ANSWER)
-        writer.close()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one call after another."""
+        while True:
+            await read_request(reader)
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            await asyncio.sleep(self._seconds)
+            self.at_once -= 1
+            writer.write(ANSWER)
 
 
 @pytest.fixture
