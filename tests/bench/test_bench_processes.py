@@ -39,8 +39,12 @@ def test_cpu_time_counts_threads_children_and_those_that_have_ended(tmp_path: Pa
 
 
 def test_cpu_time_is_that_of_the_process_table() -> None:
-    sys_and_user = sum(os.times()[:2])
-    assert cpu_seconds(os.getpid()) == pytest.approx(sys_and_user + sum(os.times()[2:4]), abs=0.1)
+    program = f"{BURN.format(0.3)}import os; print(sum(os.times()[:4]), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as alone:
+        assert alone.stdout is not None
+        spent = float(alone.stdout.readline())
+        assert cpu_seconds(alone.pid) == pytest.approx(spent, abs=0.1)
+        alone.communicate(b"\n")
 
 
 def test_a_started_program_is_pinned_logged_and_ended(tmp_path: Path) -> None:
