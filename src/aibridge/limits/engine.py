@@ -143,10 +143,7 @@ class Limits:
         if not line.rule.held:
             whole = size is not None or caller.passes_through or not self.needs_body
             return self._no(refusal, asks, caller, self._lines, whole=whole)
-        if told is not None and told.uncertain and told.rule == refusal.rule:
-            told.lately = now + BELIEVED
-        else:
-            self._refusals.remember(self._who(caller), Told(refusal.rule, now + BELIEVED))
+        self._lately(caller, told, refusal.rule, now)
         line.refused += 1
         return terms.room(line, caller).full(refusal)
 
@@ -296,10 +293,20 @@ class Limits:
         else:
             error = wordless(line.rule, refusal)
         if lines is self._lines:
-            told = self._certain(error, refusal, asks) if whole else None
-            self._refusals.remember(self._who(caller), told or Told(refusal.rule, self._clock() + BELIEVED))
+            certain = self._certain(error, refusal, asks) if whole else None
+            if certain is not None:
+                self._refusals.remember(self._who(caller), certain)
+            else:
+                self._lately(caller, self._refusals.get(self._who(caller)), refusal.rule, self._clock())
         line.refused += 1
         return error
+
+    def _lately(self, caller: Caller, told: Told | None, rule: int, now: float) -> None:
+        """Remember that a rule has refused a caller, and nothing else is certain; `told` is what it was told last."""
+        if told is not None and told.uncertain and told.rule == rule:
+            told.lately = now + BELIEVED
+        else:
+            self._refusals.remember(self._who(caller), Told(rule, now + BELIEVED))
 
     def _certain(self, error: Refused, refusal: Refusal, asks: tuple[Ask, ...]) -> Told | None:
         """A refusal whose wait is certain: not so where a place must come free, whose wait is a guess.

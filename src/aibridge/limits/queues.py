@@ -89,7 +89,8 @@ class Queue:
         waiter.queue = self
         if lost is not None:
             lost.queue = None
-        self._watch(now)
+        if waiter.deadline < self._due:
+            self._watch(now)
         return lost
 
     def next(self, now: float) -> Waiter | None:
