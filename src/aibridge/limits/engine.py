@@ -158,13 +158,9 @@ class Limits:
             BudgetSpent: a limit is used up for longer than that.
             AtCapacity: as many calls as allowed are in progress.
         """
-        terms = self._terms(caller, None if size is None else size.model)
-        asks = terms.asks
+        terms, asks = self.wanted(caller, size)
         if not asks:
             return _FREE
-        weighed_by = size if terms.weighed else None
-        if weighed_by is not None:
-            asks = terms.asked(weighed_by)
         queues = terms.queues
         answer = None if queues else self._counts.at_once(asks, terms.memo)
         if answer is None:
@@ -176,6 +172,17 @@ class Limits:
             finally:
                 for line in queues:
                     line.waiting -= 1
+        return self.concluded(answer, caller, size, terms, asks)
+
+    def wanted(self, caller: Caller, size: Size | None) -> tuple[Terms, tuple[Ask, ...]]:
+        """The first half of `admit`: on which terms a call is, and what it asks of those who count."""
+        terms = self._terms(caller, None if size is None else size.model)
+        return terms, terms.asks if size is None or not terms.weighed else terms.asked(size)
+
+    def concluded(
+        self, answer: Held | Refusal, caller: Caller, size: Size | None, terms: Terms, asks: tuple[Ask, ...]
+    ) -> Admission:
+        """The other half of `admit`: what is told a call that has got this answer, and what becomes known by it."""
         if isinstance(answer, Refusal):
             raise self._no(answer, asks, caller, self._since(terms))
         lines, weighed = terms.lines, terms.weighed
@@ -187,7 +194,7 @@ class Limits:
             line.admitted += 1
         if answer.shadows or answer.waited:
             _note(answer, self._since(terms))
-        return Admission(answer, lines, weighed_by, weighed)
+        return Admission(answer, lines, size if terms.weighed else None, weighed)
 
     def close(self, admission: Admission, usage: Usage | None, outcome: Outcome, *, counted: bool = True) -> None:
         """Give back what a call holds, and correct what it took to what it used. Never waits, never raises.

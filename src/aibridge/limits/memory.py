@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from time import monotonic
+from typing import cast
 
 from aibridge.domain.rule import Mode, Rule
 from aibridge.limits.counters import Permits, Spent
 from aibridge.limits.counts import Ask, Held, Memo, Place, Present, Refusal
 from aibridge.limits.limiters import Lacking, Limiters
-from aibridge.limits.queues import Queue, Queues, Waiter
+from aibridge.limits.queues import Promise, Queue, Queues, Waiter
 from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.outcome import Outcome
 
@@ -19,6 +20,10 @@ class Taken(Held):
 
     at: float = 0.0
     limiters: Limiters | None = None
+
+
+def _future() -> Promise:
+    return asyncio.get_running_loop().create_future()
 
 
 class Memory:
@@ -67,24 +72,34 @@ class Memory:
 
     async def take(self, asks: tuple[Ask, ...], place: Place | None = None, memo: Memo | None = None) -> Held | Refusal:
         """Take all or nothing, if need be after a while; see `Counts`."""
-        now, memo = self._clock(), memo or Memo()
+        if place is None:
+            return self.try_take(asks, self._clock(), memo)
+        answer = self.ask(asks, place, memo, _future)
+        if not isinstance(answer, Waiter):
+            return answer
+        future = cast("asyncio.Future[Held | Refusal]", answer.answer)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._gone(answer, future)
+            raise
+
+    def ask(
+        self, asks: tuple[Ask, ...], place: Place, memo: Memo | None, promise: Callable[[], Promise]
+    ) -> Held | Refusal | Waiter:
+        """As `take`, but where the call has to wait, a `promise` is told the answer."""
+        now = self._clock()
         decided = self._decide_known(asks, now, memo)
         if isinstance(decided, Held):
-            if place is not None:
-                self._charge(asks, place, now)
+            self._charge(asks, place, now)
             return decided
-        queue = None if place is None else self._queue(decided, now)
-        if place is None or queue is None:
+        queue = self._queue(decided, now)
+        if queue is None:
             return self._refusal(decided, now)
-        answer: asyncio.Future[Held | Refusal] = asyncio.get_running_loop().create_future()
         patience = self._counters[queue.number].rule.queue_timeout
-        waiter = Waiter(asks, place, since=now, deadline=now + patience, answer=answer, memo=memo)
+        waiter = Waiter(asks, place, since=now, deadline=now + patience, answer=promise(), memo=memo)
         self._stand(waiter, queue, now)
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self._gone(waiter)
-            raise
+        return waiter
 
     def settle(self, held: Held, costs: tuple[float, ...] | None, outcome: Outcome, now: float | None = None) -> None:
         """Give back and correct; see `Counts`. `now` is for those who do not live by the clock.
@@ -306,9 +321,9 @@ class Memory:
     def _give_up(self, waiter: Waiter) -> None:
         self._ask_again(waiter, self._clock())
 
-    def _gone(self, waiter: Waiter) -> None:
+    def _gone(self, waiter: Waiter, answer: asyncio.Future[Held | Refusal]) -> None:
         """Free the place of one that was cancelled, or what it was granted and will not use."""
         if waiter.queue is not None:
             waiter.queue.leave(waiter)
-        elif not waiter.answer.cancelled() and isinstance(held := waiter.answer.result(), Held):
+        elif not answer.cancelled() and isinstance(held := answer.result(), Held):
             self.settle(held, (0.0,) * len(held.asks), Outcome.IGNORED)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from aibridge.domain.rule import Rule
 from aibridge.limits.counts import Ask, Held, Memo, Place, Refusal
@@ -39,6 +39,18 @@ def alike(queue: Rule, rule: Rule | None) -> bool:
     return (rule.queue_timeout, rule.queue_size) == (queue.queue_timeout, queue.queue_size)
 
 
+class Promise(Protocol):
+    """Who is told the answer, once: a future. It is `done` where nobody wants to know any longer."""
+
+    def done(self) -> bool:
+        """Whether nothing more is to be told."""
+        ...
+
+    def set_result(self, answer: Held | Refusal, /) -> None:
+        """Tell it."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Waiter:
     """A call that waits: what it asks for, since when and until when, and where its answer goes.
@@ -51,7 +63,7 @@ class Waiter:
     place: Place
     since: float
     deadline: float
-    answer: asyncio.Future[Held | Refusal]
+    answer: Promise
     memo: Memo | None = None
     queue: "Queue | None" = None
 

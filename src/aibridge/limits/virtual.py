@@ -103,6 +103,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Call it at an instant, without a way to cancel that."""
         heappush(self._timers, (when, next(self._order), (callback, args, None)))
 
+    def soon(self, callback: Callable[[*Arguments], object], *args: *Arguments) -> None:
+        """Call it once what happens now is over, without a way to cancel that."""
+        self._soon.append((callback, args, None))
+
     def enter(self) -> None:
         """Become the loop that code finds running."""
         _set_running_loop(self)
