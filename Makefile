@@ -9,12 +9,12 @@ LOCKED := --require-hashes --only-binary :all:
 WHEEL := AIBRIDGE_COMPILED=1 $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation .
 CLIENTS := .venvs/clients-1 .venvs/clients-2 .venvs/clients-3
 
-.PHONY: run test test-compiled check bench e2e fuzz wheel gen lock clean
+.PHONY: run test test-compiled check lint cover clients bench e2e fuzz wheel gen lock clean
 
 run: $(VENV)/run
 	@exec $(BIN)/aibridge server $(ARGS)
 
-test: $(VENV)/dev $(CLIENTS:=/ready)
+test: $(VENV)/dev clients
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 # What the compiled modules do, by the tests of the interpreted ones.
@@ -22,13 +22,20 @@ test-compiled: .venvs/compiled/ready
 	PYTHONPATH=$$(echo $(CURDIR)/.venvs/compiled/lib/python*/site-packages) $(BIN)/pytest -n 2 --dist loadgroup \
 	  $(or $(ARGS),tests/gateway tests/ledger tests/limits tests/overload tests/reliability tests/server tests/wire)
 
-check: $(VENV)/dev
+check: lint cover
+
+lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/gen.py --check
+
+cover: $(VENV)/dev
 	$(BIN)/pytest -n 2 -m "not thorough" tests/overload tests/wire --cov --cov-report=term-missing:skip-covered
+
+# What `test` needs besides the development environment.
+clients: $(CLIENTS:=/ready)
 
 # One core for what is measured, the other for everything else. Needs nginx and wrk (Debian: apt-get install nginx-light wrk).
 # The compiled build is measured where it can be made, unless there is --interpreted in ARGS.

@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _shares(item: pytest.Item) -> bool:
     """Whether a test shares something with others of its module, which would be made once in each process."""
-    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - nothing else tells
+    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values() if isinstance(item, pytest.Function) else ()  # noqa: B009
     return any(made.scope == "module" and made.baseid.endswith(".py") for of_name in fixtures for made in of_name)
 
 

@@ -85,20 +85,21 @@ def test_who_closes_a_breaker_by_a_probe_that_nobody_else_counts_says_so(answer:
     for left in (2, 1, 0):
         assert asked(breaker, probe, elsewhere) is probe
         breaker.leave(probe, Outcome.SUCCESS, NOW)
-        ended(probe, breaker, elsewhere, NOW, succeeded=True)
+        ended(probe, breaker.name, elsewhere, succeeded=True)
         if left:
             assert elsewhere.told == []
             probe = probe_of(breaker)
     assert elsewhere.told == ([] if answer else [("openai", 0.0)])
 
 
-def test_a_probe_that_says_nothing_of_a_breaker_that_closed_meanwhile_tells_nobody() -> None:
+@pytest.mark.parametrize("outcome", [Outcome.IGNORED, Outcome.SUCCESS])
+def test_a_probe_of_a_breaker_that_others_closed_meanwhile_tells_nobody(outcome: Outcome) -> None:
     breaker, probe = half_open()
     elsewhere = Elsewhere(None)
     assert asked(breaker, probe, elsewhere) is probe
     breaker.reset(NOW)
-    breaker.leave(probe, Outcome.IGNORED, NOW)
-    ended(probe, breaker, elsewhere, NOW, succeeded=False)
+    breaker.leave(probe, outcome, NOW)
+    ended(probe, breaker.name, elsewhere, succeeded=outcome is Outcome.SUCCESS)
     assert elsewhere.told == []
 
 

@@ -462,3 +462,34 @@ def test_replicas_that_wait_for_several_limits_do_not_wait_for_each_other(
     line.ends("y", 0)
     assert not line.goes("a", *both)
     assert line.goes("b", *both)
+
+
+def test_who_lacks_two_things_keeps_neither_from_others(clocked: Clocked) -> None:
+    line = Lined(clocked, slots(1, "house"), slots(1, "own"))
+    assert line.goes("x", 1)  # bob's long call
+    assert line.goes("y", 0)
+    assert not line.goes("a", 0, 1), "another of bob's: it lacks both"
+    assert not line.goes("b", 0)
+    line.ends("y", 0)
+    assert not line.goes("a", 0, 1), "still no slot of its own"
+    assert line.goes("b", 0), "the house has room, and bob's call cannot use it"
+
+
+def test_a_replica_does_not_go_first_by_what_one_of_its_callers_waits_for_elsewhere(clocked: Clocked) -> None:
+    line = Lined(clocked, slots(1, "house"), slots(1, "own"))
+    assert line.goes("x", 1)
+    assert not line.goes("a", 0, 1)  # bob at a, since long ago, for his own slot
+    assert line.goes("y", 0)
+    assert not line.goes("b", 0)
+    went = []
+    holder = "y"
+    for _ in range(6):
+        assert not line.goes("a", 0, 1)
+        assert not line.goes("a", 0)
+        assert not line.goes("b", 0)
+        line.ends(holder, 0)
+        holder = "a" if line.goes("a", 0) else "b"
+        if holder == "b":
+            assert line.goes("b", 0)
+        went.append(holder)
+    assert went.count("b") == 3, went

@@ -26,7 +26,7 @@ class ThreadedProvider:
         listening, ending = threading.Event(), asyncio.Event()
         thread = threading.Thread(target=asyncio.run, args=(self._serve(listening, ending),))
         thread.start()
-        listening.wait(PATIENCE)
+        assert listening.wait(PATIENCE), "it does not listen"
         try:
             yield self
         finally:

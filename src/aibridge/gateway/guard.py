@@ -70,7 +70,7 @@ def guard(guards: Guards, clock: Clock) -> Layer:
                     if opened:
                         guards.opened(place, now)
                     if isinstance(ticket, Probe):
-                        guards.probed(place, ticket, now, succeeded=outcome is Outcome.SUCCESS and not opened)
+                        guards.probed(place, ticket, succeeded=outcome is Outcome.SUCCESS and not opened)
 
         return guarded
 

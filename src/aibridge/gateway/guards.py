@@ -98,10 +98,9 @@ class Guards:
         """What becomes of a call that a half-open breaker let go, since its places are shared with other processes."""
         return await shared_place(breaker, probe, self._shared, self._clock)
 
-    def probed(self, place: Guarded, probe: Probe, now: float, *, succeeded: bool) -> None:
+    def probed(self, place: Guarded, probe: Probe, *, succeeded: bool) -> None:
         """A probe has ended, and its breaker knows. Of another provider than that of now it says nothing."""
-        if place.breaker is not None:
-            ended(probe, place.breaker, self._shared, now, succeeded=succeeded and self._present(place))
+        ended(probe, place.name, self._shared, succeeded=succeeded and self._present(place))
 
     def heard(self, name: str, seconds: float) -> None:
         """A breaker opened elsewhere for so long, or, with 0.0, was closed: by probes, or by hand."""

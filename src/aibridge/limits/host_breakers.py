@@ -49,10 +49,9 @@ class HostBreakers:
         """A worker's probe has ended. A failure that opens the breaker is told by `tripped`."""
         breaker, now = ticket.breaker, self._clock()
         assert breaker is not None, "it leaves once"  # noqa: S101
-        was_closed = breaker.state(now) is State.CLOSED
         breaker.leave(ticket, Outcome.SUCCESS if succeeded else Outcome.IGNORED, now)
-        ended(ticket, breaker, self._beyond, now, succeeded=succeeded)
-        if not was_closed and breaker.state(now) is State.CLOSED:
+        ended(ticket, breaker.name, self._beyond, succeeded=succeeded)
+        if isinstance(ticket, Probe) and ticket.closed:
             self._tell(breaker.name, 0.0)
 
     def _changed(self, name: str, seconds: float) -> None:

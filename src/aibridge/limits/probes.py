@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aibridge.limits.counts import SharedBreakers
-from aibridge.overload.breaker import Breaker, Probe, State, Ticket
+from aibridge.overload.breaker import Breaker, Probe, Ticket
 from aibridge.overload.outcome import Outcome, Rejection
 
 MOMENT: Final = 0.001
@@ -67,16 +67,15 @@ async def shared_place(
     return entered
 
 
-def ended(ticket: Ticket, breaker: Breaker, shared: SharedBreakers, now: float, *, succeeded: bool) -> None:
+def ended(ticket: Ticket, breaker: str, shared: SharedBreakers, *, succeeded: bool) -> None:
     """A call has left its breaker: its shared place is free.
 
     The success of one that had none is counted nowhere else. So if it closed the breaker, that is told; else a break
     that was not heard of yet would be all that the others ever hear.
     """
     give_back(ticket, shared, succeeded=succeeded)
-    alone = isinstance(ticket, Probe) and ticket.number is None
-    if alone and succeeded and breaker.state(now) is State.CLOSED:
-        shared.tripped(breaker.name, 0.0)
+    if succeeded and isinstance(ticket, Probe) and ticket.closed and ticket.number is None:
+        shared.tripped(breaker, 0.0)
 
 
 def give_back(ticket: Ticket, shared: SharedBreakers, *, succeeded: bool) -> None:

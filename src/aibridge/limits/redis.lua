@@ -179,7 +179,8 @@ local held = {}
 -- Who waits for what is held: replicas, each with the instants since when the first in its queue has waited, and at
 -- which it last asked. Whoever has not asked for so long waits no more. `since` is that of the call that is decided.
 -- A replica that gives a permit back would else be the first to ask for it, each time; and since all go by the same
--- instants wherever they wait, whoever has waited for longest is never kept waiting by another.
+-- instants wherever they wait, whoever has waited for longest is never kept waiting by another, unless it lacks several
+-- things at once: then it stands in no line, and has the chance of a newcomer.
 local silence, since = 100000, nil
 
 local function line_of(key)
@@ -315,12 +316,21 @@ local function waited(asks)
   return longest
 end
 
--- If all that a call lacks is held, and may be waited for, it waits.
+-- If all that a call lacks is held, and may be waited for, it waits. But who lacks two things that are all taken could
+-- not use either if it came free, and is in nobody's way.
 local function wait(asks, refused)
+  local taken = 0
   for _, no in ipairs(refused) do
-    if not queued(asks[no[1] + 1]) then
+    local ask = asks[no[1] + 1]
+    if not queued(ask) then
       return
     end
+    if no[2] >= ask[5] then
+      taken = taken + 1
+    end
+  end
+  if taken > 1 then
+    return
   end
   for _, no in ipairs(refused) do
     stand(asks[no[1] + 1][2])

@@ -214,7 +214,7 @@ def leases(words: Sequence[Word]) -> list[tuple[str, str]]:
 def _limit(rule: Rule) -> tuple[int, float, float, float]:
     """The algorithm of a rule and its three numbers, the same that count in one process."""
     if rule.held:
-        return _HELD, float(rule.amount), 0.0, float(rule.queues)
+        return _HELD, float(rule.amount), 0.0, float(rule.queues and rule.mode is Mode.ENFORCE)
     length = rule.window * MICROSECONDS
     if rule.exact:
         size = -(-rule.amount // PLACES)

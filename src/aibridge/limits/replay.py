@@ -148,6 +148,9 @@ class Replay:
             self._refuse(asking, refusal)
             return
         terms, asks = self._limits.wanted(caller, size)
+        if not asks:
+            self._admit(asking, Admission(None))
+            return
         if terms.queues:
             waiting = partial(_Waiting, asking, terms, asks, self._told)
             answer = self._memory.ask(asks, place_of(caller, size), terms.memo, waiting)

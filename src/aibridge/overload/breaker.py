@@ -89,9 +89,13 @@ class Ticket:
 
 @dataclass(slots=True, eq=False)
 class Probe(Ticket):
-    """The ticket of a call let go in half-open. `number` is its shared place, where it has one; others set it."""
+    """The ticket of a call let go in half-open. `number` is its shared place, where it has one; others set it.
+
+    `closed` is set where its success has closed the breaker.
+    """
 
     number: int | None = None
+    closed: bool = False
 
 
 class Breaker:
@@ -196,8 +200,8 @@ class Breaker:
             opens = self._counted(now, failed=failed, slow=slow)
         else:
             opens = failed or slow
-            if not opens:
-                self._probed(now)
+            if not opens and isinstance(ticket, Probe):
+                self._probed(ticket, now)
         if opens:
             self.trips += 1
             self._open(now, self.rule.timeout)
@@ -257,11 +261,12 @@ class Breaker:
             or 0.0 < rule.slow_ratio <= tally.slow / tally.calls
         )
 
-    def _probed(self, now: float) -> None:
+    def _probed(self, probe: Probe, now: float) -> None:
         """Take note of a probe that succeeded."""
         self._successes += 1
         if self._successes >= self.rule.max_requests:
             self.reset(now)
+            probe.closed = True
 
     def _open(self, now: float, seconds: float) -> None:
         self._state = State.OPEN
