@@ -61,6 +61,7 @@ class WindowReference:
     leave: list[float] = field(default_factory=list)
     last: float = 0.0  # when all that ever came will have left
     counting: list[float] = field(default_factory=list)
+    late: set[float] = field(default_factory=set)  # when those came that leave with one of a longer window of before
 
     def left(self, now: float) -> list[float]:
         return [end for end in self.leave if end > now]
@@ -70,7 +71,9 @@ class WindowReference:
         return left[-self.limit] - now if len(left) >= self.limit else 0.0
 
     def take(self, now: float) -> None:
-        self.last = max(self.last, now + self.window)  # none leaves before an older one, where windows became shorter
+        if self.last > now + self.window:  # none leaves before an older one, where windows became shorter
+            self.late.add(now)
+        self.last = max(self.last, now + self.window)
         self.leave.append(self.last)
         self.counting.append(now)
         assert sum(now - at < self.window for at in self.counting) <= self.limit
@@ -84,6 +87,7 @@ class WindowReference:
         self.leave = self.left(now)[-limit:]
         self.limit, self.window = limit, window
         self.counting.clear()
+        self.late.clear()
 
 
 class WindowMachine(SteppingMachine):
@@ -136,7 +140,8 @@ class WindowMachine(SteppingMachine):
             self.now += gap * TICK
             taken_at = chosen(self.reference.counting, choice)
             leaves_at = taken_at + self.reference.window
-            if leaves_at in self.reference.leave or leaves_at <= self.now:
+            leaves_in_time = leaves_at in self.reference.leave and taken_at not in self.reference.late
+            if leaves_in_time or leaves_at <= self.now:
                 self.step()
                 self.reference.give_back(taken_at, self.now)
                 self.limiter.give_back(taken_at, self.now)
