@@ -68,24 +68,21 @@ class _Try(msgspec.Struct, frozen=True, gc=False):
     repeats: int = 0
 
 
-class _Waiting:
-    """A call that waits for its answer, which goes to `told`. Nobody ever hangs up."""
+class _Promise:
+    """To a call that waits: it is told the answer in its turn, since whoever gives it may not be done with that yet."""
 
-    __slots__ = ("asking", "asks", "terms", "told")
+    __slots__ = ("_conclude", "_loop")
 
-    def __init__(
-        self, asking: _Try, terms: Terms, asks: tuple[Ask, ...], told: Callable[["_Waiting", Held | Refusal], None]
-    ) -> None:
-        self.asking = asking
-        self.terms = terms
-        self.asks = asks
-        self.told = told
+    def __init__(self, loop: VirtualLoop, conclude: Callable[[Held | Refusal], None]) -> None:
+        self._loop = loop
+        self._conclude = conclude
 
     def done(self) -> bool:
+        """Never: nobody hangs up."""
         return False
 
     def set_result(self, answer: Held | Refusal) -> None:
-        self.told(self, answer)
+        self._loop.soon(self._conclude, answer)
 
 
 class Replay:
@@ -151,18 +148,15 @@ class Replay:
         if not asks:
             self._admit(asking, Admission(None))
             return
+        conclude = partial(self._conclude, asking, terms, asks)
         if terms.queues:
-            waiting = partial(_Waiting, asking, terms, asks, self._told)
-            answer = self._memory.ask(asks, place_of(caller, size), terms.memo, waiting)
+            promise = partial(_Promise, self._loop, conclude)
+            answer = self._memory.ask(asks, place_of(caller, size), terms.memo, promise)
             if isinstance(answer, Waiter):
                 return
         else:
             answer = self._memory.at_once(asks, terms.memo)
-        self._conclude(asking, terms, asks, answer)
-
-    def _told(self, waiting: _Waiting, answer: Held | Refusal) -> None:
-        """Go on with one that has waited, in its turn: whoever gives it something may not be done with that yet."""
-        self._loop.soon(self._conclude, waiting.asking, waiting.terms, waiting.asks, answer)
+        conclude(answer)
 
     def _conclude(self, asking: _Try, terms: Terms, asks: tuple[Ask, ...], answer: Held | Refusal) -> None:
         try:
