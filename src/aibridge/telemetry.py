@@ -18,11 +18,11 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from aibridge.domain.interception import Ending, Interception, Status
 from aibridge.telemetry_kinds import MOST_SERIES, OTHER, PREFIX, Counter, Distribution, Gauge, Tally
 
-DURATION_BUCKETS = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+DURATION_BUCKETS: Final = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 """Seconds."""
 
 _COMPLETED: Final = Status.COMPLETED
-_log = logging.getLogger("aibridge.interceptions")
+_log: Final = logging.getLogger("aibridge.interceptions")
 
 
 class Series:
@@ -57,9 +57,10 @@ class Telemetry:
         self._pass_through = Counter("passthrough", "Calls passed through.", ("method", "provider", "route"))
         self._rejections = Counter("rejections", "Calls refused, by limit and reason.", ("limit", "reason"))
 
-    def began(self, interception: Interception) -> Series:
-        """An interception is in progress. Answers the series that it is counted in."""
-        series = self._series_of(interception)
+    def began(self, interception: Interception, series: Series | None = None) -> Series:
+        """An interception is in progress. Answers what it is counted in: `series`, if given, that of one like it."""
+        if series is None:
+            series = self._series_of(interception)
         series.in_flight += 1
         if self._structured:
             _log.info(_line("interception_start", interception))

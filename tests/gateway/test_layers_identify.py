@@ -52,8 +52,6 @@ class Door:
             lambda: self.snapshot,
             strangers,
             self.used,
-            clock=lambda: self.monotonic,
-            wall_clock=lambda: NOW,
             allow_byok=allow_byok,
         )
 
@@ -66,6 +64,7 @@ class Door:
 
     def refusal(self, call: Call) -> CallError | None:
         """What a call is told that may repeat an earlier one's head."""
+        call.started, call.started_at = self.monotonic, int(NOW * 1e6)
         return self._check(call)
 
     def bearer(self, token: MintedToken | str) -> tuple[bytes, bytes]:

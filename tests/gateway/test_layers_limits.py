@@ -60,7 +60,11 @@ class Door:
         self.counts = Memory(rules, lambda: self.now)
         self.limits = Limits(rules, self.counts, clock=lambda: self.now)
         self.look = capacity(self.limits)
-        self.pace = pace(self.limits, lambda: self.now)
+        self._pace = pace(self.limits)
+
+    def pace(self, call: Call) -> CallError | None:
+        call.started = self.now
+        return self._pace(call)
 
     def call(self, handle: Handler, actor: Actor = MIA, *, view: View | None = None, look: bool = True) -> Call:
         call = a_call(actor=actor)

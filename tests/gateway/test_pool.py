@@ -65,23 +65,23 @@ async def exchanged(pool: Pool, connection: Connection) -> Sink:
     try:
         await in_task(connection.exchange(REQUEST, sink, monotonic() + 5))
     finally:
-        pool.give_back(connection)
+        pool.unused.give_back(connection)
     return sink
 
 
 def test_a_connection_is_used_again_the_newest_first() -> None:
     async def test() -> None:
         async with pooled() as (pool, _):
-            assert pool.take() is None
+            assert pool.unused.take() is None
             first, second = await pool.connect(), await pool.connect()
             assert (pool.open, pool.idle) == (2, 0)
             for connection in (first, second):
                 sink = await exchanged(pool, connection)
                 assert (sink.status, sink.body, sink.whole) == (200, b"hello", True)
             assert (pool.open, pool.idle) == (2, 2)
-            assert pool.take() is second
-            assert pool.take() is first
-            assert pool.take() is None
+            assert pool.unused.take() is second
+            assert pool.unused.take() is first
+            assert pool.unused.take() is None
 
     run(test())
 
@@ -126,7 +126,7 @@ def test_a_provider_that_hangs_up_at_once_is_not_reached_and_nothing_is_kept_of_
         try:
             await in_task(connection.exchange(REQUEST, Sink(), monotonic() + 5))
         finally:
-            pool.give_back(connection)
+            pool.unused.give_back(connection)
 
     run(test())
 
@@ -149,7 +149,7 @@ def test_a_connection_given_back_in_the_middle_of_an_exchange_is_closed() -> Non
 def test_a_connection_given_back_unused_is_closed() -> None:
     async def test() -> None:
         async with pooled() as (pool, _):
-            pool.give_back(await pool.connect())
+            pool.unused.give_back(await pool.connect())
             assert pool.idle == 0
             await until(lambda: pool.open == 0)
 
@@ -208,7 +208,7 @@ def test_a_provider_that_does_not_speak_tls_is_unreachable_and_the_place_is_free
 async def kept(pool: Pool) -> Connection:
     connection = await pool.connect()
     await exchanged(pool, connection)
-    taken = pool.take()
+    taken = pool.unused.take()
     assert taken is connection
     return connection
 
@@ -222,7 +222,7 @@ def test_a_request_for_a_socket_that_is_closed_already_is_stale() -> None:
             accepted.sendall(framed(b"hello"))
             await exchanged(pool, connection)
             assert accepted.recv(1000) == REQUEST
-            assert pool.take() is connection
+            assert pool.unused.take() is connection
             accepted.close()  # the loop has not turned since: nobody can know
             with pytest.raises(Stale):
                 await exchanged(pool, connection)
@@ -276,9 +276,9 @@ def test_an_answer_that_comes_before_the_request_was_read_gives_no_connection_to
             ended = connection.exchange(large, sink, monotonic() + 5)
             accepted.sendall(framed(b"too large", status=b"413 Too Large"))
             await in_task(ended)
-            pool.give_back(connection)
+            pool.unused.give_back(connection)
             assert sink.status == 413
-            assert pool.take() is None
+            assert pool.unused.take() is None
             accepted.close()
             await until(lambda: pool.open == 0)
 

@@ -40,7 +40,7 @@ def test_one_that_may_be_anywhere_lends_its_connections_to_no_other() -> None:
             kept.keep([inside, outside])
             await exchanged(kept.of(inside), await kept.of(inside).connect())
             assert kept.of(inside).idle == 1
-            assert kept.of(outside).take() is None
+            assert kept.of(outside).unused.take() is None
             with pytest.raises(UpstreamForbidden):
                 await kept.of(outside).connect()
             assert dict(kept.connections()) == {(f"127.0.0.1:{port}", "idle"): 1, (f"127.0.0.1:{port}", "busy"): 0}
@@ -101,7 +101,7 @@ def test_a_call_on_a_provider_that_is_gone_ends_as_it_would_and_its_connection_w
             assert dict(kept.connections())[str(one.origin), "busy"] == 1
             incoming.send(framed(b"late"))
             assert (await waiting).body == b"late"
-            assert pool.take() is None
+            assert pool.unused.take() is None
             await until(upstream.lines[0].lost.is_set)
             # A call that was still on its way there gets through as well, and leaves nothing behind.
             upstream.script = answering(framed(b"later"))

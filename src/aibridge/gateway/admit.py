@@ -9,20 +9,20 @@ from aibridge.domain.errors import CallError, Refused
 from aibridge.domain.priority import is_batch
 from aibridge.domain.usage import Usage
 from aibridge.gateway.body import peek
-from aibridge.gateway.call import Call, Check, Clock, Handler, Layer
+from aibridge.gateway.call import Call, Check, Handler, Layer
 from aibridge.gateway.reply import Reply
 from aibridge.limits.engine import Caller, Limits, Size
 from aibridge.overload.outcome import Outcome
 from aibridge.wire.dialect import View
 
-PRIORITY = b"x-ai-bridge-priority"
+PRIORITY: Final = b"x-ai-bridge-priority"
 """The header in which a trusted token says how much a call matters."""
 
 _NOTHING: Final = Usage()
 _FAILURE: Final = Outcome.FAILURE
 _IGNORED: Final = Outcome.IGNORED
 _SUCCESS: Final = Outcome.SUCCESS
-_PASSES = 503
+_PASSES: Final = 503
 """The status of refusals that are nobody's doing: a call that ends in one, and was not sent, counts for nothing."""
 
 
@@ -31,7 +31,7 @@ def capacity(limits: Limits) -> Check:
     return lambda _: limits.check_capacity()
 
 
-def pace(limits: Limits, clock: Clock) -> Check:
+def pace(limits: Limits) -> Check:
     """Refuse, without asking anybody, a call of which it is known already. Takes nothing.
 
     That is so of the calls of those who were refused before, and are too early, or still too many, or ask too much.
@@ -51,7 +51,7 @@ def pace(limits: Limits, clock: Clock) -> Check:
                 passes_through=not head.route.recorded,
             )
         call.caller = caller
-        now = clock()
+        now = call.started
         refusal = limits.check(caller, now)
         if refusal is None and caller.told is not None:
             if call.body.complete and limits.wants_size(caller):

@@ -7,7 +7,9 @@ in force, is there room) is asked for every call.
 """
 
 import re
-from weakref import ReferenceType
+from math import inf
+from typing import Final
+from weakref import ReferenceType, ref
 
 from aibridge.domain.actor import Actor
 from aibridge.domain.interception import Interception
@@ -16,23 +18,33 @@ from aibridge.domain.token import KnownToken
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.routes import Route, Routes
 from aibridge.limits.engine import Caller
+from aibridge.telemetry import Series
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
-_LONGEST_LENGTH = 10
-"""Digits of a length that is looked for: as many as a body of some gigabytes has."""
-_NOT_REPEATED = (b"expect", b"transfer-encoding", b"upgrade")
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
+_NOT_REPEATED: Final = (b"expect", b"transfer-encoding", b"upgrade")
 """With these, more happens between head and body than that one follows the other."""
 
 
 class Recognised:
-    """The token that a head presents. Whether it is in force is for every call to ask."""
+    """The token that a head presents, as `snapshot` has it. Whether it is in force is for every call to ask."""
 
-    __slots__ = ("own_credential", "token")
+    __slots__ = ("_by", "_until", "own_credential", "token")
 
-    def __init__(self, token: KnownToken, own_credential: Headers | None) -> None:
+    def __init__(self, token: KnownToken, snapshot: Snapshot, own_credential: Headers | None) -> None:
         self.token = token
         self.own_credential = own_credential
         """Lines of a credential for the provider; None unless our token came beside one, in the header for that."""
+        self._by = ref(snapshot)
+        """Weak, since a head lasts longer than most snapshots."""
+        self._until = inf if token.expires_at is None else token.expires_at
+
+    def stands(self, snapshot: Snapshot, now: float) -> bool:
+        """Whether the token is in force at `now` (UTC seconds) by this snapshot, which may be a later one."""
+        if self._by() is not snapshot:
+            if not snapshot.has(self.token):
+                return False
+            self._by = ref(snapshot)
+        return now < self._until
 
 
 class Head:
@@ -40,7 +52,7 @@ class Head:
 
     __slots__ = (
         *("address", "fields", "headers", "keep_alive", "may_chunk", "method", "query", "route", "upstream_path"),
-        *("caller", "like", "lines", "recognised", "unknown_to"),
+        *("caller", "counted", "like", "lines", "recognised", "unknown_to"),
     )
 
     def __init__(  # noqa: PLR0913 (all that it says)
@@ -70,10 +82,12 @@ class Head:
         """Whether the client understands a chunked answer."""
         self.recognised: Recognised | None = None
         self.unknown_to: ReferenceType[Snapshot] | None = None
-        """By which none of its tokens is in force; weak, since a head lasts longer than most snapshots."""
+        """By which none of its tokens is in force; weak, as above."""
         self.caller: Caller | None = None
         self.like: Interception | None = None
         """What is recorded of a request with it, from which the next differs in little."""
+        self.counted: tuple[str, Series] | None = None
+        """The model that was asked for last with it, and where calls to that are counted."""
         self.lines: tuple[Actor | None, bytes] | None = None
         """What its provider is sent of it, for an actor."""
 
@@ -93,15 +107,15 @@ class Familiar:
     def content_of(self, data: bytes) -> bytes | None:
         """The body of a request that is whole in `data` and has this head; None for anything else."""
         before, after = self._before, self._after
-        start = len(before)
-        if data[:start] != before:
-            return None
-        end = data.find(b"\r", start, start + _LONGEST_LENGTH + 1)
-        begin = end + len(after)
-        if end < 0 or data[end:begin] != after:
-            return None
-        length = data[start:end]
-        return data[begin:] if length.isdigit() and int(length) == len(data) - begin else None
+        rest = len(data) - len(before) - len(after)
+        most = len(str(rest))
+        for digits in (most, most - 1):  # of which one at most leaves room for as many bytes as the number then says
+            length = str(rest - digits)
+            if len(length) == digits:
+                number = length.encode() + after
+                start, begin = len(before), len(before) + len(number)
+                return data[begin:] if data.startswith(before) and data[start:begin] == number else None
+        return None
 
 
 def familiar(data: bytes, head: Head, routes: Routes) -> Familiar | None:

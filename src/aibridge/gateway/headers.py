@@ -4,16 +4,16 @@ To the provider by allow-list, since what is not known to be harmless may be a c
 provider's proxies. To the client by deny-list, since SDKs read more of the provider's headers every month.
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case, in the order they came."""
-Fields = Mapping[bytes, bytes]
+Fields = dict[bytes, bytes]
 """The same by name; of a header that stands twice, the last."""
 
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     (
         b"connection",
         b"keep-alive",
@@ -28,7 +28,7 @@ HOP_BY_HOP = frozenset(
 )
 """RFC 9110, 7.6.1, and the older names still sent."""
 
-TO_PROVIDER = frozenset(
+TO_PROVIDER: Final = frozenset(
     (
         b"accept",
         b"accept-language",
@@ -49,10 +49,10 @@ TO_PROVIDER = frozenset(
         b"x-session-id",
     )
 )
-TO_PROVIDER_PREFIXES = (b"anthropic-", b"openai-", b"x-stainless-", b"x-claude-", b"x-codex-")
+TO_PROVIDER_PREFIXES: Final = (b"anthropic-", b"openai-", b"x-stainless-", b"x-claude-", b"x-codex-")
 """Open lists: clients add to them with every release, and dropping one breaks a feature."""
 
-NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
+NOT_TO_CLIENT: Final = HOP_BY_HOP | frozenset(
     (
         b"alt-svc",  # names a host that would be reached around the gateway
         b"anthropic-organization-id",
@@ -65,8 +65,8 @@ NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
     )
 )
 
-_PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b""))
-_NONE: frozenset[bytes] = frozenset()
+_PLAIN_CONNECTION: Final = frozenset((b"keep-alive", b"close", b""))
+_NONE: Final[frozenset[bytes]] = frozenset()
 
 
 def private_to_hop(headers: Headers, fields: Fields) -> frozenset[bytes]:
@@ -91,16 +91,20 @@ def passes_to_provider(name: bytes) -> bool:
 def to_provider(headers: Headers, fields: Fields) -> list[bytes]:
     """The header lines of a client's request that its provider may see."""
     private = private_to_hop(headers, fields)
-    return [b"%b: %b\r\n" % header for header in headers if passes_to_provider(header[0]) and header[0] not in private]
+    return [
+        b"%b: %b\r\n" % (name, value) for name, value in headers if passes_to_provider(name) and name not in private
+    ]
 
 
 def to_client(headers: Headers, fields: Fields) -> list[bytes]:
     """The header lines of a provider's response that the client may see."""
     private = private_to_hop(headers, fields)
-    return [b"%b: %b\r\n" % header for header in headers if header[0] not in NOT_TO_CLIENT and header[0] not in private]
+    return [
+        b"%b: %b\r\n" % (name, value) for name, value in headers if name not in NOT_TO_CLIENT and name not in private
+    ]
 
 
-_OURS_IN_QUERY = (b"coder_session_token", b"access_token", b"key", b"api_key")
+_OURS_IN_QUERY: Final = (b"coder_session_token", b"access_token", b"key", b"api_key")
 
 
 def clean_query(query: bytes) -> bytes:

@@ -1,27 +1,28 @@
 """Whose call is it? Looked up at the door, in memory."""
 
 from collections.abc import Callable, MutableMapping
+from typing import Final
 from weakref import ref
 
 from aibridge.domain.errors import CallError, Forbidden, RateLimited, Unauthenticated
 from aibridge.domain.snapshot import Snapshot
 from aibridge.domain.token import PREFIX
-from aibridge.gateway.call import Call, Check, Clock
+from aibridge.gateway.call import Call, Check
 from aibridge.gateway.head import Head, Recognised
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.overload.caller import address_group
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import RateLimiter
 
-GOVERNANCE_TOKEN = b"x-coder-ai-governance-token"
+GOVERNANCE_TOKEN: Final = b"x-coder-ai-governance-token"
 """Carries our token beside a provider credential of the client's own (BYOK)."""
 
-_BEARER = b"authorization"
-_OUR_PREFIX = PREFIX.encode()
-CARRIERS = (GOVERNANCE_TOKEN, _BEARER, b"x-api-key", b"x-goog-api-key", b"coder-session-token")
+_BEARER: Final = b"authorization"
+_OUR_PREFIX: Final = PREFIX.encode()
+CARRIERS: Final = (GOVERNANCE_TOKEN, _BEARER, b"x-api-key", b"x-goog-api-key", b"coder-session-token")
 """Where a token may stand. SDK majors differ, and helpers fill several at once; the one that is ours wins."""
 
-OWN_CREDENTIAL_CARRIERS = frozenset((_BEARER, b"x-api-key"))
+OWN_CREDENTIAL_CARRIERS: Final = frozenset((_BEARER, b"x-api-key"))
 """Where a client puts a credential of its own for the provider."""
 
 WHERE = (
@@ -35,13 +36,11 @@ WHO_MAY_CALL = (
 )
 
 
-def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
+def identify(
     snapshot: Callable[[], Snapshot],
     strangers: Keyed[str, RateLimiter],
     used: MutableMapping[str, int],
     *,
-    clock: Clock,
-    wall_clock: Clock,
     allow_byok: bool,
 ) -> Check:
     """Find the actor by the token, in whichever header it comes.
@@ -53,12 +52,12 @@ def identify(  # noqa: PLR0913 (what it needs to know, and where it tells of it)
     to_strangers = _ToStrangers(strangers)
 
     def check(call: Call) -> CallError | None:
-        head, known, now = call.head, snapshot(), wall_clock()
+        head, known, now = call.head, snapshot(), call.started_at / 1e6
         recognised = head.recognised
-        if recognised is None or not known.has(recognised.token, now):
+        if recognised is None or not recognised.stands(known, now):
             recognised = _recognised(head, known, now)
             if recognised is None:
-                return to_strangers.refuse(head, clock())
+                return to_strangers.refuse(head, call.started)
         actor = call.actor = recognised.token.actor
         used[actor.token_id] = call.started_at
         if not actor.may_call:
@@ -85,7 +84,7 @@ def _recognised(head: Head, known: Snapshot, now: float) -> Recognised | None:
     for place, text in enumerate(presented.values()):
         token = known.token_of(text, now)
         if token is not None:
-            found = Recognised(token, _own(head.headers) if GOVERNANCE_TOKEN in presented else None)
+            found = Recognised(token, known, _own(head.headers) if GOVERNANCE_TOKEN in presented else None)
             if place == 0:  # else one that comes before it may be known by the next call
                 head.recognised = found
             return found

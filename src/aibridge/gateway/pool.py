@@ -1,19 +1,19 @@
-"""The connections to one origin: bounded, kept alive, the most recently used first."""
+"""The connections to one origin: bounded, and kept alive (see `unused`)."""
 
 import asyncio
 import ssl
-from collections import deque
 
 from aibridge.domain.errors import AtCapacity, UpstreamUnreachable
 from aibridge.domain.provider import Origin
 from aibridge.gateway.deadlines import Deadlines
+from aibridge.gateway.unused import Unused
 from aibridge.gateway.upstream import Connection
 from aibridge.gateway.whereabouts import Whereabouts
 from aibridge.overload.outcome import Rejection
 
 
 class Pool:
-    """The connections to one origin. The most recently used is taken first, so that the rest go idle and are closed.
+    """The connections to one origin; those that may be taken are `unused`, and whatever is taken is given back there.
 
     `whereabouts` says which addresses are connected to; the name that TLS verifies is the origin's host all the same.
     """
@@ -32,8 +32,7 @@ class Pool:
         self.maximum = maximum
         self._whereabouts = whereabouts
         self._tls = tls
-        self._retired = False
-        self._idle: deque[Connection] = deque()
+        self.unused = Unused()
         self._open: set[Connection] = set()
         self._connecting = 0
 
@@ -45,15 +44,7 @@ class Pool:
     @property
     def idle(self) -> int:
         """Connections that are open and unused."""
-        return len(self._idle)
-
-    def take(self) -> Connection | None:
-        """A connection that is open and unused, or None."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed:
-                return connection
-        return None
+        return len(self.unused)
 
     async def connect(self) -> Connection:
         """Open a connection.
@@ -85,29 +76,17 @@ class Pool:
         self._open.add(connection)
         return connection
 
-    def give_back(self, connection: Connection) -> None:
-        """Return a connection after an exchange, whatever became of it."""
-        if not connection.release():
-            return
-        if self._retired:
-            connection.abort()
-        else:
-            self._idle.append(connection)
-
     def forget(self, connection: Connection) -> None:
         """A connection is gone."""
         self._open.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self.unused.forget(connection)
 
     def retire(self) -> None:
         """Keep no connection any more: those that are unused go now, each other one when its call is done.
 
         Calls that were on their way here still get theirs.
         """
-        self._retired = True
-        while self._idle:
-            self._idle.pop().abort()
+        self.unused.retire()
 
     def close(self) -> None:
         """Close every connection at once."""

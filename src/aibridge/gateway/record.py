@@ -1,6 +1,7 @@
 """The fifth layer: an interception is written down when it begins and, however it ends, when it ends."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -16,13 +17,13 @@ from aibridge.gateway.call import Call, Clock, Handler, Layer
 from aibridge.gateway.head import Head
 from aibridge.gateway.reply import Reply
 from aibridge.limits.estimate import estimated
-from aibridge.telemetry import Telemetry
+from aibridge.telemetry import Series, Telemetry
 from aibridge.wire.dialect import Reading, View
 
-LONGEST_USER_AGENT = 256
+LONGEST_USER_AGENT: Final = 256
 """Characters that are kept; it is the client's word, and it is stored."""
 
-_ERROR_STATUS = 400
+_ERROR_STATUS: Final = 400
 
 _Outcome = tuple[Status, str | None, int | None]
 """How a call ended, as what error, and with which status of HTTP."""
@@ -69,7 +70,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock) -> Layer:
                 )
             interception = _interception(call)
             journal.begin(interception)
-            series = telemetry.began(interception)
+            series = _series(call.head, interception, telemetry)
             outcome = _BY_OUR_FAULT
             try:
                 await handle(call, reply)
@@ -89,6 +90,7 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock) -> Layer:
                 status, error, http_status = outcome
                 ended, first_byte_at = clock(), reply.first_byte_at
                 reading = _read(call, reply, status)
+                usage = call.usage = reading.usage
                 ending = Ending(
                     id=interception.id,
                     status=status,
@@ -97,10 +99,9 @@ def record(journal: Journal, telemetry: Telemetry, *, clock: Clock) -> Layer:
                     first_byte_at=None if first_byte_at is None else _instant(call, first_byte_at),
                     ended_at=_instant(call, ended),
                     response_id=reading.response_id,
-                    usage=reading.usage,
+                    usage=usage,
                     usage_source=reading.source,
                 )
-                call.usage = ending.usage
                 journal.end(ending)
                 call.written = journal.written
                 telemetry.ended(series, ending, ended - call.started)
@@ -122,7 +123,7 @@ def _read(call: Call, reply: Reply, status: Status) -> Reading:
     usage = estimated(call.size, reply.sent, streamed=reply.streaming)
     if reading.usage is not None:  # its input is the provider's count, its output what was counted when it began
         usage = replace(reading.usage, output_tokens=max(reading.usage.output_tokens, usage.output_tokens))
-    return replace(reading, usage=usage, source=UsageSource.ESTIMATED)
+    return dataclasses.replace(reading, usage=usage, source=UsageSource.ESTIMATED)
 
 
 def _at_work(call: Call, reply: Reply, status: Status) -> bool:
@@ -145,10 +146,21 @@ def _interception(call: Call) -> Interception:
     assert isinstance(actor, Actor) and isinstance(view, View), "record stands behind identify and body"  # noqa: S101, PT018
     like = head.like
     if like is None or like.token_id != actor.token_id:
-        like = head.like = _first_of(head, actor)
+        like, head.counted = _first_of(head, actor), None
+        head.like = like
     began = replace(like, id=call.id, model=view.model, streaming=view.stream, started_at=call.started_at)
     hint = view.session_hint
     return began if hint is None else replace(began, session_id=session_of(began.client, head.fields, hint))
+
+
+def _series(head: Head, interception: Interception, telemetry: Telemetry) -> Series:
+    """Let an interception be counted: where the last one with this head is, if that was to the same model."""
+    model, counted = interception.model, head.counted
+    if counted is not None and counted[0] == model:
+        return telemetry.began(interception, counted[1])
+    series = telemetry.began(interception)
+    head.counted = model, series
+    return series
 
 
 def _first_of(head: Head, actor: Actor) -> Interception:

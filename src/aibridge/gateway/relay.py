@@ -2,6 +2,7 @@
 
 from functools import partial
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import quote
 
 from aibridge.domain.actor import Actor
@@ -15,12 +16,12 @@ from aibridge.gateway.upstream import BODILESS, Stale
 from aibridge.gateway.withheld import BETTERED, Withheld
 from aibridge.wire.dialect import UsageReader
 
-EVENT_STREAM = b"text/event-stream"
-_ERROR_STATUS = HTTPStatus.BAD_REQUEST.value
-BEARER_SINCE = b"2026-10-21"
+EVENT_STREAM: Final = b"text/event-stream"
+_ERROR_STATUS: Final = HTTPStatus.BAD_REQUEST.value
+BEARER_SINCE: Final = b"2026-10-21"
 """The `anthropic-version` since which an API key is sent as a bearer token."""
 
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
@@ -31,7 +32,8 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
         request = _request(call, send_actor_headers=send_actor_headers)
         pool = call.head.route.pool
         try:
-            connection = pool.take() or await pool.connect()
+            unused = pool.unused
+            connection = unused.take() or await pool.connect()
             done = False
             while not done:
                 reply.draw_from(connection)
@@ -43,7 +45,7 @@ def relay(*, total: float, send_actor_headers: bool = False) -> Handler:
                     pass
                 finally:
                     reply.draw_from(None)
-                    pool.give_back(connection)
+                    unused.give_back(connection)
                 if not done:
                     connection = await pool.connect()
         finally:
@@ -163,7 +165,7 @@ def _lines(head: Head, own_credential: Headers, actor: Actor | None) -> bytes:
 def _credential(provider: Provider, fields: Fields, own: Headers) -> bytes:
     """The header lines of the credential that the provider sees: the client's own, or else the central one."""
     if own:
-        return b"".join(b"%b: %b\r\n" % header for header in own)
+        return b"".join([b"%b: %b\r\n" % (name, value) for name, value in own])
     if provider.key is None:
         return b""
     if provider.kind is ProviderKind.ANTHROPIC:

@@ -21,10 +21,10 @@ class Run:
     `come`. For whatever else it first waits, from there on it runs in a task, and may do there what needs one.
     """
 
-    __slots__ = ("_arrival", "_cancelled", "_loop", "_task", "_work")
+    __slots__ = ("_arrival", "_cancelled", "_loop", "_steps", "_task")
 
     def __init__(self, work: Coroutine[Any, Any, None], loop: AbstractEventLoop) -> None:
-        self._work = work
+        self._steps = _steps_of(work)
         self._loop = loop
         self._arrival: Arrival | None = None
         self._task: Task[None] | None = None
@@ -91,13 +91,20 @@ class Run:
     def _advance(self, error: BaseException | None) -> Any:  # noqa: ANN401 (as above)
         """Go one step; answer what the work waits for."""
         try:
-            return self._work.send(None) if error is None else self._work.throw(error)
-        except StopIteration:
-            self.ended(None)
+            waits_for = self._steps.send(None) if error is None else self._steps.throw(error)
         except (Exception, CancelledError) as reason:  # noqa: BLE001 (`ended` decides)
             self.ended(reason)
             reason.__traceback__ = None  # it leads to who told of it, and holds it: a circle, with the whole call in it
-        return _OVER
+            return _OVER
+        if waits_for is _OVER:
+            self.ended(None)
+        return waits_for
+
+
+def _steps_of(work: Coroutine[Any, Any, None]) -> Generator[Any, None, None]:
+    """What it waits for, each in its turn, and at last that it is over: for a return there would be an exception."""
+    yield from work.__await__()
+    yield _OVER
 
 
 class _Yielded:

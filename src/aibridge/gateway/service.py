@@ -23,7 +23,7 @@ from aibridge.wire.dialect import Dialect
 LEFT_UNREAD: Final = 64 * 1024
 """Bytes of a refused call's body that are still read, to keep the connection."""
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class Gateway:

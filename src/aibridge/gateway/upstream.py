@@ -10,7 +10,7 @@ import struct
 import termios
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -20,13 +20,14 @@ from aibridge.gateway.deadlines import Deadlines
 from aibridge.gateway.headers import Fields, Headers
 from aibridge.gateway.watchdog import Watchdog
 
-MAXIMUM_HEAD = 64 * 1024
+MAXIMUM_HEAD: Final = 64 * 1024
 """Bytes of status line and headers that a provider may send."""
-IDLE_LIMIT = 60.0
+IDLE_LIMIT: Final = 60.0
 """Seconds an idle connection is kept. Providers and the load balancers before them close theirs after 60 and more."""
 
-_INFORMATIONAL = range(100, 200)
-BODILESS = frozenset((204, 304))
+_INFORMATIONAL: Final = 1
+"""The first digit of the status codes that announce another answer (RFC 9110, 15.2)."""
+BODILESS: Final = frozenset((204, 304))
 
 
 class Sink(Protocol):
@@ -64,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._served = 0
         self._whole = False
         self._paused = False
-        self._idle_since = 0.0
+        self._heard = 0.0
         self.closed = False
 
     # What the pool and the relay use.
@@ -95,8 +96,7 @@ class Connection(asyncio.Protocol):
         reusable = self._sink is None and self._served > 0 and not self.closed and not self._until_close
         # An answer may come before the request was read: what is left of that belongs to no other exchange.
         if reusable and self._keep_alive and not self._transport.get_write_buffer_size():
-            self._idle_since = monotonic()
-            self._watchdog.by(self._idle_since + IDLE_LIMIT)
+            self._watchdog.by(self._heard + IDLE_LIMIT)
             return True
         self.abort()
         return False
@@ -189,9 +189,9 @@ class Connection(asyncio.Protocol):
         self._fields[name] = value
 
     def on_headers_complete(self) -> None:
-        """The head is whole: tell the sink, unless it is an informational one (RFC 9110, 15.2)."""
+        """The head is whole: tell the sink, unless it is an informational one."""
         status = self._parser.get_status_code()
-        if status in _INFORMATIONAL:
+        if status // 100 == _INFORMATIONAL:
             self._headers = []
             self._fields = {}
             return
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
     def _look(self, now: float) -> float | None:
         """What the watchdog asks: is anything overdue, and if not, when to look again."""
         if self._sink is None:
-            due = self._idle_since + IDLE_LIMIT
+            due = self._heard + IDLE_LIMIT
             if now >= due:
                 self.abort()  # nothing is under way; `close` would let TLS wait, and the pool hand it out meanwhile
             return due if now < due else None

@@ -21,7 +21,7 @@ SEGMENT_BYTES: Final = 16 << 20
 MOST_HELD: Final = 100_000
 """How many records are held in memory while the disk refuses them: about 20 MB."""
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class JournalLocked(Exception):  # noqa: N818 - a word of the domain

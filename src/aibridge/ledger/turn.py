@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from aibridge.domain.interception import Ending, Interception
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class Writer(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from aibridge.domain.rule import Mode, Rule
 from aibridge.limits.counts import Present
@@ -11,7 +11,7 @@ from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.keyed import Keyed
 from aibridge.overload.rate import ExactWindow, Gcra
 
-_AT_ONCE = 1000
+_AT_ONCE: Final = 1000
 """How many subjects are looked at in one turn of the event loop: less than a millisecond's work."""
 
 

@@ -1,7 +1,7 @@
 """What every place that counts can do. The data plane knows no more of them than this."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 import msgspec
 
@@ -47,6 +47,7 @@ class Memo(msgspec.Struct, gc=False):
     """By which the place knows whether that is still good."""
 
 
+@final
 class Refusal(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """No, for now: the first rule that said so, and when all of them will say yes.
 

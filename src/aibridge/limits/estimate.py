@@ -8,21 +8,22 @@ too high refuses calls while others are under way that would have left room.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Final
 
 from aibridge.domain.price import Price
 from aibridge.domain.rule import Unit
 from aibridge.domain.usage import Usage
 from aibridge.limits.matching import REMEMBERED, matching
 
-BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN: Final = 4
 """The vendors' own rule of thumb: about four characters of English are a token (OpenAI's help centre, "What are tokens
 and how to count them?"; Anthropic's glossary says 3.5). Code has more tokens to the byte; the body's own JSON, which is
 counted along, makes up for some of it."""
 
-BYTES_PER_STREAMED_TOKEN = 200
+BYTES_PER_STREAMED_TOKEN: Final = 200
 """An event of OpenAI's chat streams is 200 to 300 bytes long and carries a token or a few: nearly all is framing."""
 
-DEFAULT_OUTPUT_TOKENS = 1024
+DEFAULT_OUTPUT_TOKENS: Final = 1024
 """Expected of a call that sets itself no limit: few answers are longer, and the truth is known soon."""
 
 

@@ -1,7 +1,5 @@
 """The limiters that decide a call: looked up once, asked together, and told at its end what it used."""
 
-from collections.abc import Sequence
-
 from aibridge.limits.counts import Ask, Refusal
 from aibridge.overload.concurrency import ConcurrencyLimiter
 from aibridge.overload.outcome import Outcome
@@ -36,14 +34,14 @@ class Limiters:
                 self.held.append(limiter)
                 self.counted.append(limiter)
 
-    def exceeded(self, asks: Sequence[Ask]) -> bool:
+    def exceeded(self, asks: tuple[Ask, ...]) -> bool:
         """Whether an ask costs more than can ever be taken at once."""
         for place, limiter in self.weighed:  # noqa: SIM110 (a generator would take twice the time)
             if asks[place].cost > limiter.burst:
                 return True
         return False
 
-    def take(self, asks: Sequence[Ask], now: float) -> bool:
+    def take(self, asks: tuple[Ask, ...], now: float) -> bool:
         """Take what is asked for of all of them, or nothing; whether it was there. No ask costs more than can ever be.
 
         Nothing can change between the two rounds.
@@ -51,16 +49,17 @@ class Limiters:
         for limiter in self.counted:
             if not limiter.admits(now):
                 return False
-        for place, gcra in self.weighed:
-            if not gcra.admits(now, asks[place].cost):
+        costs = [asks[place].cost for place, _ in self.weighed]
+        for at, (_, gcra) in enumerate(self.weighed):
+            if not gcra.admits(now, costs[at]):
                 return False
         for limiter in self.counted:
             limiter.take(now)
-        for place, gcra in self.weighed:
-            gcra.take(now, asks[place].cost)
+        for at, (_, gcra) in enumerate(self.weighed):
+            gcra.take(now, costs[at])
         return True
 
-    def lacking(self, asks: Sequence[Ask], now: float) -> "Lacking":
+    def lacking(self, asks: tuple[Ask, ...], now: float) -> "Lacking":
         """The asks for which there is not enough left."""
         each = self.each
         return Lacking([(ask, each[place]) for place, ask in enumerate(asks) if not each[place].admits(now, ask.cost)])
@@ -70,7 +69,7 @@ class Limiters:
         for limiter in self.held:
             limiter.give_back(taken_at, outcome, now)
 
-    def correct(self, asks: Sequence[Ask], costs: Sequence[float], taken_at: float, now: float) -> None:
+    def correct(self, asks: tuple[Ask, ...], costs: tuple[float, ...], taken_at: float, now: float) -> None:
         """Correct what was taken at `taken_at` for these asks to the true costs.
 
         A call that counts as one can become none, but not more.

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from time import monotonic
 from typing import cast
 
@@ -40,7 +39,8 @@ class Memory:
         self._clock = clock
         self._most_keys = most_keys
         self._counters: dict[int, Permits | Spent] = {}
-        self._numbers = count(1)
+        self._number = 0
+        """Of what was taken last."""
         self._queues = Queues(clock, self._give_up)
         self.replace(dict(enumerate(rules)))
 
@@ -64,7 +64,7 @@ class Memory:
         A cost above what its rule can ever admit at once is taken as that, and `settle` charges the rest.
         """
         decided = self._decide_known(asks, now, memo)
-        return decided if isinstance(decided, Held) else self._refusal(decided, now)
+        return self._refusal(decided, now) if isinstance(decided, Lacking) else decided
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> Held | Refusal:
         """Take all or nothing, without waiting; see `Counts`."""
@@ -209,26 +209,28 @@ class Memory:
         if limiters.weighed and limiters.exceeded(asks):
             asks = self._clamped(asks)
         if limiters.take(asks, now):
-            return Taken(next(self._numbers), asks, (), 0.0, now, limiters)
+            self._number += 1
+            return Taken(self._number, asks, (), 0.0, now, limiters)
         return limiters.lacking(asks, now)
 
     def _decide_beside_shadows(self, asks: tuple[Ask, ...], now: float) -> Taken | Lacking:
         """As `_decide`, where rules are in shadow mode: of each of them is taken by itself, once the others admit."""
         counters = self._counters
-        taken = [ask for ask in asks if not counters[ask.rule].shadow]
+        taken = tuple([ask for ask in asks if not counters[ask.rule].shadow])
         limiters = self._limiters(taken, now)
         if not limiters.take(taken, now):
             return limiters.lacking(taken, now)
         each, over = limiters.each, []
         for ask in asks:
             if counters[ask.rule].shadow:
-                alone = self._limiters([ask], now)
-                if alone.take([ask], now):
-                    taken.append(ask)
+                alone = self._limiters((ask,), now)
+                if alone.take((ask,), now):
+                    taken += (ask,)
                     each += alone.each
                 else:
                     over.append(ask.rule)
-        return Taken(next(self._numbers), tuple(taken), tuple(over), 0.0, now, Limiters(each))
+        self._number += 1
+        return Taken(self._number, taken, tuple(over), 0.0, now, Limiters(each))
 
     def _looked_up(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Limiters:
         """The limiters for these asks, which are remembered until one of them may be another."""
@@ -241,7 +243,7 @@ class Memory:
             memo.looked_up, memo.epoch = limiters, epoch
         return limiters
 
-    def _limiters(self, asks: Sequence[Ask], now: float) -> Limiters:
+    def _limiters(self, asks: tuple[Ask, ...], now: float) -> Limiters:
         counters = self._counters
         return Limiters([counters[ask.rule].limiters.get(ask.key, now) for ask in asks])
 

@@ -6,13 +6,13 @@ from typing import Final
 
 from aibridge.overload.outcome import Outcome, Rejection
 
-HORIZON = 60.0
+HORIZON: Final = 60.0
 """Seconds: no promise is made further ahead."""
 
-_IGNORED = Outcome.IGNORED
+_IGNORED: Final = Outcome.IGNORED
 _NEVER: Final = -inf
 """One object for all limiters: each minus before `inf` makes another."""
-_WEIGHT = 1 / 16
+_WEIGHT: Final = 1 / 16
 """How much the newest hold counts in the average: a dozen or two calls are remembered."""
 
 

@@ -1,12 +1,12 @@
 """One value per key, for keys that strangers may invent: never more than a maximum, and nobody forgiven by eviction."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-PROBES = 16
+PROBES: Final = 16
 """How many values are asked, at most, whether they are idle before a new key has to share."""
 
 

@@ -16,7 +16,7 @@ class Outcome(enum.Enum):
     IGNORED = "ignored"
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)  # a generated `__init__` is interpreted, wherever this is compiled
 class Rejection:
     """No, for now.
 
@@ -29,3 +29,9 @@ class Rejection:
     allowed: float
     window: float
     retry_after: float
+
+    def __init__(self, limit: str, allowed: float, window: float, retry_after: float) -> None:
+        self.limit = limit
+        self.allowed = allowed
+        self.window = window
+        self.retry_after = retry_after

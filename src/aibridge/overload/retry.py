@@ -28,12 +28,16 @@ LEAST_SPREAD = 0.1
 _SMALL = LEAST_SPREAD / SPREAD
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)  # a generated `__init__` is interpreted, wherever this is compiled
 class RetryHint:
     """When to come back, in whole seconds and, the same wait more exactly, in milliseconds."""
 
     seconds: int
     milliseconds: int
+
+    def __init__(self, seconds: int, milliseconds: int) -> None:
+        self.seconds = seconds
+        self.milliseconds = milliseconds
 
 
 @dataclass(slots=True, frozen=True)

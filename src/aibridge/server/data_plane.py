@@ -5,7 +5,7 @@ import contextlib
 import resource
 from collections.abc import Callable, MutableMapping, Sequence
 from random import random
-from time import monotonic, time
+from time import monotonic
 
 from aibridge.domain.errors import RateLimited
 from aibridge.domain.provider import Provider, ProviderKind
@@ -179,15 +179,8 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
     plane.ways = ways = pipelines(
         drain=drain(lambda: plane.draining),
         capacity=capacity(limits),
-        identify=identify(
-            snapshot,
-            plane.strangers,
-            used,
-            clock=monotonic,
-            wall_clock=time,
-            allow_byok=settings.allow_byok,
-        ),
-        pace=pace(limits, monotonic),
+        identify=identify(snapshot, plane.strangers, used, allow_byok=settings.allow_byok),
+        pace=pace(limits),
         admit=admit(limits),
         body=body(),
         content=content(),

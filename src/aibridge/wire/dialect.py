@@ -1,38 +1,69 @@
 """What the gateway asks of a protocol, whichever it is."""
 
+from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
 
 from aibridge.domain.errors import CallError
 from aibridge.domain.usage import Usage, UsageSource
 from aibridge.wire.errors import Family
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+@dataclass(init=False, slots=True)  # a generated `__init__` is interpreted, wherever this is compiled
+class View:
     """All that the gateway wants to know of a request body; the bytes themselves are forwarded."""
 
     model: str
-    stream: bool = False
-    background: bool = False
+    stream: bool
+    background: bool
     """OpenAI Responses only: the caller wants to come back for the answer later."""
-    session_hint: str | None = None
+    session_hint: str | None
     """Anthropic only: the session id in `metadata.user_id`, for clients that send none in a header."""
-    max_output_tokens: int | None = None
+    max_output_tokens: int | None
     """The most that may be answered, where the caller says so in a way that can be understood."""
 
+    def __init__(
+        self,
+        *,
+        model: str,
+        stream: bool = False,
+        background: bool = False,
+        session_hint: str | None = None,
+        max_output_tokens: int | None = None,
+    ) -> None:
+        self.model = model
+        self.stream = stream
+        self.background = background
+        self.session_hint = session_hint
+        self.max_output_tokens = max_output_tokens
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+
+@dataclass(init=False, slots=True)  # as above
+class Reading:
     """All that was learned from an answer on its way past."""
 
-    usage: Usage | None = None
-    source: UsageSource = UsageSource.UNKNOWN
-    response_id: str | None = None
-    error: str | None = None
+    usage: Usage | None
+    source: UsageSource
+    response_id: str | None
+    error: str | None
     """The provider's own error type, when it reported an error."""
-    whole: bool = False
+    whole: bool
     """Whether the protocol's own end was seen: a terminal event, or a complete body. False as well when the answer
     could not be read."""
+
+    def __init__(
+        self,
+        *,
+        usage: Usage | None = None,
+        source: UsageSource = UsageSource.UNKNOWN,
+        response_id: str | None = None,
+        error: str | None = None,
+        whole: bool = False,
+    ) -> None:
+        self.usage = usage
+        self.source = source
+        self.response_id = response_id
+        self.error = error
+        self.whole = whole
 
 
 class UsageReader(Protocol):

@@ -9,14 +9,14 @@ from aibridge.wire.dialect import Reading, UsageReader
 from aibridge.wire.event import Event
 from aibridge.wire.sse import EventScanner
 
-BODY_LIMIT = 8 * 1024 * 1024
+BODY_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of an answer in one body; the usage of a larger one stays unknown."""
 
-INFLATED_PER_FEED = 8 * 1024 * 1024
-INFLATED_IN_TOTAL = 64 * 1024 * 1024
+INFLATED_PER_FEED: Final = 8 * 1024 * 1024
+INFLATED_IN_TOTAL: Final = 64 * 1024 * 1024
 """Decoded bytes of a compressed answer; more is taken for a decompression bomb, and its usage stays unknown."""
 
-_STEP = 64 * 1024
+_STEP: Final = 64 * 1024
 """Decoded bytes held at a time."""
 
 # Names of their own, as CPython 3.11 is slow to look up the members of an enumeration.

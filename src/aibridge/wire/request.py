@@ -5,7 +5,7 @@ repeated key the last one counts, as in Python's, Go's and JavaScript's readers.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -13,12 +13,12 @@ from aibridge.domain.errors import BadRequest
 from aibridge.wire.lenient import decode, decoder_of
 from aibridge.wire.schema.common import Body, UnjudgedBody
 
-LONGEST_MODEL = 256
+LONGEST_MODEL: Final = 256
 
 
 B = TypeVar("B", bound=Body)
 
-_unjudged = msgspec.json.Decoder(UnjudgedBody)
+_unjudged: Final = msgspec.json.Decoder(UnjudgedBody)
 
 _MODEL_ALLOWED = f"a string of 1 to {LONGEST_MODEL} printable characters"
 _FLAG_ALLOWED = "true or false"
