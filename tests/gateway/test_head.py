@@ -95,6 +95,17 @@ def test_the_same_head_is_known_again_whatever_the_length(body: bytes) -> None:
             assert known(request(first, *lines)).content_of(request(body, *lines)) == body
 
 
+@pytest.mark.parametrize("around", [0, 10, 100, 1000, 10_000, 100_000])
+def test_a_length_may_get_another_digit(around: int) -> None:
+    found = known(request(b"first"))
+    for size in range(max(0, around - 12), around + 12):
+        whole, body = request(b"x" * size), b"x" * size
+        assert [found.content_of(whole) for _ in range(2)] == [body, body]
+        assert found.content_of(whole + b"x") is None
+        if size:
+            assert found.content_of(whole[:-1]) is None
+
+
 @pytest.mark.parametrize(
     "other",
     [

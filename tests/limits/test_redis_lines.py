@@ -158,7 +158,9 @@ def test_who_lacks_something_else_by_its_turn_is_told_at_once(server: ValkeyServ
             for _ in range(3):
                 await held(counts, Ask(1, "ann"))
             give_back(counts, first)
-            assert (await waiting).retry_after > 10.0, "of that, and not of the place, whichever it lacked when it asked"
+            assert (await waiting).retry_after > 10.0, (
+                "of that, and not of the place, whichever it lacked when it asked"
+            )
             await asyncio.sleep(0.05)
             assert not moving.done()
             give_back(counts, taken)

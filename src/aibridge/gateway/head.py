@@ -95,26 +95,38 @@ class Head:
 class Familiar:
     """A head as it came, cut at the number of its Content-Length: whatever has the same bytes around it is the same."""
 
-    __slots__ = ("_after", "_before", "head", "routes")
+    __slots__ = ("_after", "_before", "_between", "_size", "head", "routes")
 
     def __init__(self, before: bytes, after: bytes, head: Head, routes: Routes) -> None:
         self._before = before
         self._after = after
+        self._size = -1
+        self._between: bytes | None = None
+        """What is expected of a request of the size of the last one, which may well be the same again."""
         self.head = head
         self.routes = routes
         """By which the head's route was found."""
 
     def content_of(self, data: bytes) -> bytes | None:
         """The body of a request that is whole in `data` and has this head; None for anything else."""
-        before, after = self._before, self._after
-        rest = len(data) - len(before) - len(after)
+        size = len(data)
+        if size != self._size:
+            self._size, self._between = size, self._expected(size)
+        before, between = self._before, self._between
+        if between is None or not data.startswith(before):
+            return None
+        start = len(before)
+        begin = start + len(between)
+        return data[begin:] if data[start:begin] == between else None
+
+    def _expected(self, size: int) -> bytes | None:
+        """What stands between the beginning of the head and the body of a request of `size` bytes."""
+        rest = size - len(self._before) - len(self._after)
         most = len(str(rest))
         for digits in (most, most - 1):  # of which one at most leaves room for as many bytes as the number then says
-            length = str(rest - digits)
-            if len(length) == digits:
-                number = length.encode() + after
-                start, begin = len(before), len(before) + len(number)
-                return data[begin:] if data.startswith(before) and data[start:begin] == number else None
+            number = str(rest - digits)
+            if len(number) == digits:
+                return number.encode() + self._after
         return None
 
 
