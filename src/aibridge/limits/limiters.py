@@ -49,14 +49,13 @@ class Limiters:
         for limiter in self.counted:
             if not limiter.admits(now):
                 return False
-        costs = [asks[place].cost for place, _ in self.weighed]
-        for at, (_, gcra) in enumerate(self.weighed):
-            if not gcra.admits(now, costs[at]):
+        for place, gcra in self.weighed:
+            if not gcra.admits(now, asks[place].cost):
                 return False
         for limiter in self.counted:
             limiter.take(now)
-        for at, (_, gcra) in enumerate(self.weighed):
-            gcra.take(now, costs[at])
+        for place, gcra in self.weighed:
+            gcra.take(now, asks[place].cost)
         return True
 
     def lacking(self, asks: tuple[Ask, ...], now: float) -> "Lacking":
