@@ -22,7 +22,7 @@ from aibridge.gateway.watchdog import Watchdog
 
 MAXIMUM_HEAD: Final = 64 * 1024
 """Bytes of status line and headers that a provider may send."""
-IDLE_LIMIT: Final = 60.0
+IDLE_LIMIT = 60.0
 """Seconds an idle connection is kept. Providers and the load balancers before them close theirs after 60 and more."""
 
 _INFORMATIONAL: Final = 1

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from aibridge.overload.outcome import Rejection
 
-PLACES: Final = 4096
+PLACES = 4096
 """How many instants an `ExactWindow` decides by at most: 32 KiB. It may keep a sixteenth more of those before."""
 
 _NEVER: Final = -inf
