@@ -29,12 +29,14 @@ class Elsewhere:
     """Where breakers are shared: what was said there, and what it answers."""
 
     def __init__(self) -> None:
-        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self.said: list[tuple[str, float] | tuple[int, bool]] = []
         self.asked: list[tuple[str, int, float]] = []
         self.answer: int | Rejection | None = 7
         self.meanwhile: Callable[[], object] = lambda: None
         """What happens while it is asked."""
+
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """It has no news."""
 
     def tripped(self, breaker: str, seconds: float) -> None:
         self.said.append((breaker, seconds))

@@ -370,7 +370,7 @@ def test_a_breaker_that_opens_is_told_to_all_so_that_all_hear_the_same_last() ->
 
         async with host(two_at_once, workers=3) as made:
             for number, worker in enumerate(made.workers):
-                worker.on_trip = partial(hear, number)
+                worker.listen(partial(hear, number))
             made.workers[1].tripped("openai/gpt", 30.0)
             await made.workers[1].present(1)
             for worker in made.workers:

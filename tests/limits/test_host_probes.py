@@ -40,7 +40,7 @@ async def waits(worker: HostCounts) -> float:
 
 def listening(worker: HostCounts) -> list[tuple[str, float]]:
     heard = list[tuple[str, float]]()
-    worker.on_trip = lambda breaker, seconds: heard.append((breaker, seconds))
+    worker.listen(lambda breaker, seconds: heard.append((breaker, seconds)))
     return heard
 
 
@@ -202,8 +202,11 @@ class Beyond:
     def __init__(self, places: int) -> None:
         self.places = places
         self.silent = self.away = False
-        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
+        self.tell: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self.said: list[tuple[str, float] | bool] = []
+
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        self.tell = hear
 
     def tripped(self, breaker: str, seconds: float) -> None:
         self.said.append((breaker, seconds))
@@ -281,11 +284,11 @@ def test_other_hosts_hear_of_a_breaker_that_closed_while_they_could_not_be_asked
 
 def test_what_other_hosts_say_is_told_to_the_workers_and_not_back() -> None:
     hosted = Hosted(places=9)
-    hosted.beyond.on_trip(NAME, 5.0)
+    hosted.beyond.tell(NAME, 5.0)
     assert [*hosted.breakers.standing()] == [(NAME, 5.0)]
     hosted.now += 5.0
     probe = hosted.probe()
-    hosted.beyond.on_trip(NAME, 0.0)
+    hosted.beyond.tell(NAME, 0.0)
     assert [*hosted.breakers.standing()] == []
     hosted.breakers.leave(probe, succeeded=True)
     assert hosted.told == [(NAME, 5.0), (NAME, 0.0)]

@@ -47,7 +47,7 @@ def used(memory: Memory, rule: int, key: str, now: float = 0.0) -> float:
 def test_it_is_a_place_that_counts() -> None:
     counts: Counts = Memory([])
     assert counts.healthy
-    counts.on_trip("breaker", 1.0)
+    counts.listen(lambda _breaker, _seconds: None)
     counts.tripped("breaker", 1.0)
 
 

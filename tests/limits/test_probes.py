@@ -18,11 +18,13 @@ class Elsewhere:
     """Answers what it is told to; `meanwhile` is what happens while it is asked."""
 
     def __init__(self, *answers: int | Rejection | None, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self.given_back: list[tuple[int, bool]] = []
         self.told: list[tuple[str, float]] = []
         self._answers = list(answers)
         self._meanwhile = meanwhile
+
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """It has no news."""
 
     def tripped(self, breaker: str, seconds: float) -> None:
         self.told.append((breaker, seconds))

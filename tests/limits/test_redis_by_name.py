@@ -31,7 +31,7 @@ def test_redis_counts_for_all_replicas_takes_all_or_nothing_and_passes_breaker_n
     async def scenario() -> None:
         async with replicas(server, TOKENS, CALLS, HELD, number=2) as (here, there):
             news: list[tuple[str, float]] = []
-            there.on_trip = lambda breaker, seconds: news.append((breaker, seconds))
+            there.listen(lambda breaker, seconds: news.append((breaker, seconds)))
             asks = Ask(0, "", 10.0), Ask(1, "ann"), Ask(2, "")
             first, _second = await held(here, *asks), await held(there, *asks)
             refusal = await refused(there, *asks)

@@ -26,7 +26,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
 def listening(counts: Redis) -> list[tuple[str, float]]:
     """What a replica hears of others from now on."""
     heard: list[tuple[str, float]] = []
-    counts.on_trip = lambda breaker, seconds: heard.append((breaker, seconds))
+    counts.listen(lambda breaker, seconds: heard.append((breaker, seconds)))
     return heard
 
 

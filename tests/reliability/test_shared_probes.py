@@ -171,7 +171,7 @@ class Replica:
     def __init__(self, counts: Counts, rule: BreakerRule, upstream: Upstream) -> None:
         self.counts = counts
         self.guards = Guards(["openai"], (), rule=rule, adaptive=None, shared=counts, clock=time.monotonic)
-        counts.on_trip = self.guards.heard
+        counts.listen(self.guards.heard)
         self._guarded = guard(self.guards, time.monotonic)(upstream.handle)
 
     async def call(self) -> str:

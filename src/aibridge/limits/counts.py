@@ -94,11 +94,12 @@ class Present(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class SharedBreakers(Protocol):
     """Where breakers of one name in several processes share their state. For one event loop."""
 
-    on_trip: Callable[[str, float], None]
-    """Called when a breaker opened elsewhere, with its name and the seconds left; 0.0 where it closed.
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """Let one who is there for it hear when a breaker opens elsewhere, with its name and the seconds left.
 
-    Also for what was so before, once somebody listens. It may be told again to whoever told it.
-    """
+        0.0 where it closed. Also of what was so before. It may be told again to whoever told it.
+        """
+        ...
 
     def tripped(self, breaker: str, seconds: float) -> None:
         """Tell the others that a breaker opened, and for how long it stays open. Never waits.

@@ -137,13 +137,8 @@ class HostCounts(asyncio.Protocol):
         finally:
             self._looking.pop(number, None)
 
-    @property
-    def on_trip(self) -> Callable[[str, float], None]:
-        """Who hears of breakers that opened elsewhere; see `SharedBreakers`."""
-        return self._trips.tell
-
-    @on_trip.setter
-    def on_trip(self, hear: Callable[[str, float], None]) -> None:
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """Let somebody hear of breakers that opened elsewhere; see `SharedBreakers`."""
         self._trips.listen(hear)
 
     def tripped(self, breaker: str, seconds: float) -> None:

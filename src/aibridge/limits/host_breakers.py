@@ -22,7 +22,7 @@ class HostBreakers:
         self._tell = tell
         self._clock = clock
         self._breakers: dict[str, Breaker] = {}
-        beyond.on_trip = self._changed
+        beyond.listen(self._changed)
 
     def tripped(self, name: str, seconds: float) -> None:
         """A worker says that a breaker opened, or, with 0.0, that somebody closed it; other hosts shall know, too."""

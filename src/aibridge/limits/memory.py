@@ -35,7 +35,6 @@ class Memory:
     def __init__(
         self, rules: Sequence[Rule], clock: Callable[[], float] = monotonic, *, most_keys: int = 100_000
     ) -> None:
-        self.on_trip: Callable[[str, float], None] = lambda _breaker, _seconds: None
         self._clock = clock
         self._most_keys = most_keys
         self._counters: dict[int, Permits | Spent] = {}
@@ -149,6 +148,9 @@ class Memory:
         for number, counter in [*self._counters.items()]:
             found += await counter.present(number, most, self._clock)
         return found
+
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """There is nothing to hear: breakers open here, and nowhere else."""
 
     def tripped(self, breaker: str, seconds: float) -> None:
         """There is nobody else to tell."""

@@ -117,13 +117,8 @@ class Redis:
         await counts._exchange.answered.wait()
         return counts
 
-    @property
-    def on_trip(self) -> Callable[[str, float], None]:
-        """Who hears of breakers that opened elsewhere; see `SharedBreakers`."""
-        return self._trips.tell
-
-    @on_trip.setter
-    def on_trip(self, hear: Callable[[str, float], None]) -> None:
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """Let somebody hear of breakers that opened elsewhere; see `SharedBreakers`."""
         self._trips.listen(hear)
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:

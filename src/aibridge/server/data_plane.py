@@ -157,7 +157,7 @@ def build(  # noqa: PLR0913 (the rooms it is put together from)
     plane.limits = limits = Limits(plane.own_rules.rules, counts, settings.prices)
     plane.guards = guards_of(settings, names, counts)
     if plane.guards is not None:
-        counts.on_trip = plane.guards.heard
+        counts.listen(plane.guards.heard)
     plane.retries = retries = retries_of(settings, names)
     plane.telemetry = telemetry = Telemetry(structured_logging=settings.structured_logging)
     deadlines = Deadlines(
