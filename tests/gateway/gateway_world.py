@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -75,10 +75,19 @@ class Tokens:
     """The tokens in force."""
 
     def __init__(self) -> None:
-        self._known: dict[str, KnownToken] = {}
+        self._snapshot = Snapshot()
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(tokens=self._known)
+        """The same until something changes."""
+        return self._snapshot
+
+    @property
+    def _known(self) -> Mapping[str, KnownToken]:
+        return self._snapshot.tokens
+
+    @_known.setter
+    def _known(self, tokens: Mapping[str, KnownToken]) -> None:
+        self._snapshot = Snapshot(tokens=tokens)
 
     def new(self, username: str = "mia", *, expires_at: float | None = None) -> str:
         minted = mint(secrets.randbelow)

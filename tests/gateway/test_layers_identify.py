@@ -43,6 +43,7 @@ class Door:
             self.expired.id: known(self.expired, "eve", expires_at=NOW),
         }
         self.monotonic = 0.0
+        self.now = NOW
         self.snapshot = Snapshot(tokens=self.known)
         self.used: dict[str, int] = {}
         strangers: Keyed[str, RateLimiter] = Keyed(
@@ -64,7 +65,7 @@ class Door:
 
     def refusal(self, call: Call) -> CallError | None:
         """What a call is told that may repeat an earlier one's head."""
-        call.started, call.started_at = self.monotonic, int(NOW * 1e6)
+        call.started, call.started_at = self.monotonic, int(self.now * 1e6)
         return self._check(call)
 
     def bearer(self, token: MintedToken | str) -> tuple[bytes, bytes]:
@@ -127,10 +128,23 @@ def test_no_token_is_a_401_that_says_so(headers: list[tuple[bytes, bytes]]) -> N
 
 def test_a_revoked_token_is_refused_with_the_next_snapshot() -> None:
     door = Door()
-    door.enter(door.bearer(door.ours))
-    del door.known[door.ours.id]
-    with pytest.raises(Unauthenticated):
-        door.enter(door.bearer(door.ours))
+    before, call = door.snapshot, a_call(door.bearer(door.ours))
+    assert door.refusal(call) is None
+    door.snapshot = Snapshot(tokens={name: token for name, token in door.known.items() if name != door.ours.id})
+    assert isinstance(door.refusal(call), Unauthenticated)
+    door.snapshot = before
+    assert door.refusal(call) is None
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["one snapshot", "another each time"])
+def test_a_token_ends_in_time_also_for_a_head_that_comes_again(anew: bool) -> None:
+    door = Door()
+    call = a_call(door.bearer(door.ours))
+    for now, in_force in ((0.0, True), (0.999, True), (1.0, False), (2.0, False), (0.5, True)):
+        door.now = NOW + now
+        if anew:
+            door.snapshot = Snapshot(tokens=door.known)
+        assert (door.refusal(call) is None) == in_force
 
 
 def test_a_token_that_is_not_for_calls_is_a_403_and_no_strangers() -> None:
@@ -185,9 +199,10 @@ def test_a_head_that_was_unknown_is_known_by_the_next_snapshot() -> None:
     assert call.actor.id == "new"
 
 
-def test_a_head_that_is_unknown_keeps_no_snapshot() -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_a_head_keeps_no_snapshot(known: bool) -> None:
     door = Door()
-    door.refusal(call := a_call(door.bearer(door.unknown)))
+    door.refusal(call := a_call(door.bearer(door.ours if known else door.unknown)))
     before = ref(door.snapshot)
     door.snapshot = Snapshot()
     assert before() is None

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from layer_cases import MIA, Inside, Journal, a_call, a_reply, finished
+from layer_cases import MIA, Inside, Journal, a_call, a_reply, finished, request_body
 
+from aibridge.domain.actor import Actor
 from aibridge.domain.errors import AtCapacity, CallError, LedgerUnavailable, UpstreamBroke, UpstreamTimeout
 from aibridge.domain.interception import Interception, Status
 from aibridge.domain.usage import Usage, UsageSource
@@ -25,9 +26,16 @@ SESSION = (b"x-claude-code-session-id", b"s-1")
 class Recorded:
     """One call through the layer; the clock says 102.5 at its end, which began at 100."""
 
-    def __init__(self, handle: Handler, *, raises: type[BaseException] | None = None, call: Call | None = None) -> None:
+    def __init__(
+        self,
+        handle: Handler,
+        *,
+        raises: type[BaseException] | None = None,
+        call: Call | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self.journal = Journal()
-        self.telemetry = Telemetry()
+        self.telemetry = telemetry or Telemetry()
         self.call = call or a_call(AGENT, SESSION, actor=MIA)
         layer = record(self.journal, self.telemetry, clock=lambda: 102.5)
         work = body()(layer(handle))(self.call, a_reply()[0])
@@ -234,3 +242,20 @@ def test_every_ending_is_counted_once_and_nothing_stays_in_flight() -> None:
         inflight = [line for line in exposed.splitlines() if line.startswith(gauge)]
         assert inflight
         assert all(line.endswith(" 0.0") for line in inflight)
+
+
+def test_calls_with_one_head_are_counted_for_who_makes_them_and_by_their_models() -> None:
+    telemetry = Telemetry()
+    first = a_call(AGENT, actor=MIA)
+    bob = Actor(id="bob", username="bob", token_id="t-bob")
+    for actor, model in ((MIA, "one"), (MIA, "one"), (MIA, "two"), (bob, "two"), (bob, "two"), (MIA, "two")):
+        call = a_call(actor=actor, body=request_body(b'{"model":"%b"}' % model.encode()))
+        call.head = first.head
+        Recorded(answering(200), call=call, telemetry=telemetry)
+    counted = {
+        (sample.labels["initiator_id"], sample.labels["model"]): sample.value
+        for metric in telemetry.collect()
+        if metric.name == "coder_ai_gateway_interceptions"
+        for sample in metric.samples
+    }
+    assert counted == {("mia", "one"): 2.0, ("mia", "two"): 2.0, ("bob", "two"): 2.0}

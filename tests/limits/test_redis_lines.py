@@ -158,9 +158,9 @@ def test_who_lacks_something_else_by_its_turn_is_told_at_once(server: ValkeyServ
             for _ in range(3):
                 await held(counts, Ask(1, "ann"))
             give_back(counts, first)
-            assert (await waiting).retry_after > 10.0, (
-                "of that, and not of the place, whichever it lacked when it asked"
-            )
+            refusal = await waiting  # if it asked before the place was free, that is what it lacked first
+            assert refusal.rule in (0, 1)
+            assert refusal.retry_after > 10.0, "it is the other that takes so long"
             await asyncio.sleep(0.05)
             assert not moving.done()
             give_back(counts, taken)

@@ -3,7 +3,8 @@
 from random import getrandbits
 from typing import Final
 
-_COUNTS: Final = tuple([f"{count:03x}" for count in range(1 << 12)])
+_MOST_IN_A_MILLISECOND: Final = 1 << 12
+_COUNTS: Final = tuple([f"{count:03x}" for count in range(_MOST_IN_A_MILLISECOND)])
 """The numbers of a millisecond's ids, written out once."""
 
 
@@ -24,7 +25,7 @@ class InterceptionIds:
         """An id for a call that begins at `instant`, in UTC microseconds."""
         self._count += 1
         millisecond = instant // 1000
-        if millisecond != self._millisecond or self._count == len(_COUNTS):
+        if millisecond != self._millisecond or self._count == _MOST_IN_A_MILLISECOND:
             self._begin(millisecond)
         return f"{self._beginning}{_COUNTS[self._count]}{self._end}"
 

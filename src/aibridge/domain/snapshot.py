@@ -32,10 +32,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
             return None
         return known if known.in_force(now) else None
 
-    def has(self, token: KnownToken) -> bool:
-        """Whether a token that was found in an earlier snapshot is in this one, and nothing about it has changed."""
-        return self.tokens.get(token.actor.token_id) is token
-
     def actor_of(self, text: str, now: float) -> Actor | None:
         """The actor whose token `text` is, when that token is in force at `now` (UTC seconds)."""
         known = self.token_of(text, now)

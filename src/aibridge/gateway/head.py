@@ -26,7 +26,7 @@ _NOT_REPEATED: Final = (b"expect", b"transfer-encoding", b"upgrade")
 
 
 class Recognised:
-    """The token that a head presents, as `snapshot` has it. Whether it is in force is for every call to ask."""
+    """The token that a head presents, by a snapshot. Whether it is in force is for every call to ask."""
 
     __slots__ = ("_by", "_until", "own_credential", "token")
 
@@ -39,12 +39,8 @@ class Recognised:
         self._until = inf if token.expires_at is None else token.expires_at
 
     def stands(self, snapshot: Snapshot, now: float) -> bool:
-        """Whether the token is in force at `now` (UTC seconds) by this snapshot, which may be a later one."""
-        if self._by() is not snapshot:
-            if not snapshot.has(self.token):
-                return False
-            self._by = ref(snapshot)
-        return now < self._until
+        """Whether this is still the snapshot, and the token in force at `now` (UTC seconds)."""
+        return self._by() is snapshot and now < self._until
 
 
 class Head:
@@ -122,6 +118,8 @@ class Familiar:
     def _expected(self, size: int) -> bytes | None:
         """What stands between the beginning of the head and the body of a request of `size` bytes."""
         rest = size - len(self._before) - len(self._after)
+        if rest < 1:
+            return None
         most = len(str(rest))
         for digits in (most, most - 1):  # of which one at most leaves room for as many bytes as the number then says
             number = str(rest - digits)

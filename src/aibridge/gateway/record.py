@@ -34,6 +34,7 @@ _INTERRUPTED: Final[_Outcome] = (Status.INTERRUPTED, "interrupted", HTTPStatus.S
 _LEFT: Final[_Outcome] = (Status.CANCELLED, "client_gone", None)
 _PROVIDER: Final = UsageSource.PROVIDER
 _UNREAD: Final = Reading()
+"""Of all answers that nobody read; nothing is written to it."""
 
 
 class Journal(Protocol):

@@ -95,9 +95,9 @@ class SharedBreakers(Protocol):
     """Where breakers of one name in several processes share their state. For one event loop."""
 
     def listen(self, hear: Callable[[str, float], None]) -> None:
-        """Let one who is there for it hear when a breaker opens elsewhere, with its name and the seconds left.
+        """Call `hear` when a breaker opens elsewhere, with its name and the seconds left; 0.0 where it closed.
 
-        0.0 where it closed. Also of what was so before. It may be told again to whoever told it.
+        Also for what was so before. It takes the place of who listened until now, and may hear what it told itself.
         """
         ...
 

@@ -184,7 +184,7 @@ class Limits:
         self, answer: Held | Refusal, caller: Caller, size: Size | None, terms: Terms, asks: tuple[Ask, ...]
     ) -> Admission:
         """The other half of `admit`: what is told a call that has got this answer, and what becomes known by it."""
-        if type(answer) is Refusal:  # to ask for an instance of a struct takes ten times as long
+        if type(answer) is Refusal:  # struct types are slow to tell whether something is theirs
             raise self._no(answer, asks, caller, self._since(terms))
         lines, weighed = terms.lines, terms.weighed
         if answer.asks is not asks or terms.in_force is not self._lines:

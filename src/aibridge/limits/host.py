@@ -138,7 +138,7 @@ class HostCounts(asyncio.Protocol):
             self._looking.pop(number, None)
 
     def listen(self, hear: Callable[[str, float], None]) -> None:
-        """Let somebody hear of breakers that opened elsewhere; see `SharedBreakers`."""
+        """Call `hear` for breakers that open elsewhere; see `SharedBreakers`."""
         self._trips.listen(hear)
 
     def tripped(self, breaker: str, seconds: float) -> None:

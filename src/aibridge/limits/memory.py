@@ -89,7 +89,7 @@ class Memory:
         """As `take`, but where the call has to wait, a `promise` is told the answer."""
         now = self._clock()
         decided = self._decide_known(asks, now, memo)
-        if isinstance(decided, Held):
+        if not isinstance(decided, Lacking):
             self._charge(asks, place, now)
             return decided
         queue = self._queue(decided, now)
@@ -309,7 +309,7 @@ class Memory:
             return
         waited = now - waiter.since
         decided = self._decide_known(waiter.asks, now, waiter.memo)
-        if isinstance(decided, Held):
+        if not isinstance(decided, Lacking):
             decided.waited = waited
             self._charge(waiter.asks, waiter.place, now, but=turn_in)
             waiter.answer.set_result(decided)

@@ -118,7 +118,7 @@ class Redis:
         return counts
 
     def listen(self, hear: Callable[[str, float], None]) -> None:
-        """Let somebody hear of breakers that opened elsewhere; see `SharedBreakers`."""
+        """Call `hear` for breakers that open elsewhere; see `SharedBreakers`."""
         self._trips.listen(hear)
 
     def at_once(self, asks: tuple[Ask, ...], memo: Memo | None = None) -> None:
