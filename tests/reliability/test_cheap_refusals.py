@@ -2,7 +2,7 @@
 
 import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector, SelectorKey
@@ -15,7 +15,7 @@ import pytest
 from clients.running import Running, running_server
 from conftest import Told
 
-from bench.processes import cpu_at_rest
+from bench.processes import cpu_at_rest, cpu_seconds
 
 pytestmark = pytest.mark.xdist_group("refusals")  # they share servers, and would disturb each other
 
@@ -79,8 +79,11 @@ def little(rounds: Sequence[Beside], share: float) -> bool:
     return median(one.share for one in rounds) <= share and min(one.refused.p99 for one in rounds) <= LONGEST
 
 
-def cost(load: Load, server: Running, token: str, *expected: int) -> Cost:
-    """What calls cost that are answered with an expected status, over connections that are kept."""
+def cost(load: Load, server: Running, token: str, expected: Sequence[int], cpu: Callable[[int], float]) -> Cost:
+    """What calls cost that are answered with an expected status, over connections that are kept.
+
+    `cpu` tells what a process has used, as soon as all is done that these calls leave to be done.
+    """
     sent = asking(token)
     with ExitStack() as connections, DefaultSelector() as selector:
         for _ in range(load.at_once):
@@ -112,9 +115,9 @@ def cost(load: Load, server: Running, token: str, *expected: int) -> Cost:
             return statuses, took
 
         call(load.before)
-        began = cpu_at_rest(server.process.pid)
+        began = cpu(server.process.pid)
         statuses, took = call(load.calls)
-        used = cpu_at_rest(server.process.pid) - began
+        used = cpu(server.process.pid) - began
     assert sum(statuses[status] for status in expected) > load.calls * 0.99, statuses
     return Cost(used / load.calls * 1e6, quantiles(took, n=100)[-1] * 1000)
 
@@ -226,7 +229,8 @@ def compared(gateways: Gateways, load: Load) -> dict[str, list[Beside]]:
 
     def measured(kind: Kind) -> Cost:
         server = gateways.of(kind)
-        return cost(load, server, kind.token or server.token, *kind.expected)
+        cpu = cpu_at_rest if kind is SERVED else cpu_seconds  # of a refusal nothing is written down
+        return cost(load, server, kind.token or server.token, kind.expected, cpu)
 
     rounds: dict[str, list[Beside]] = {kind.says: [] for kind in REFUSED}
     dear = REFUSED
