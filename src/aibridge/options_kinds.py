@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -138,6 +139,8 @@ _BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1
 _SIZE = re.compile(r"([0-9]{1,15})([A-Za-z]*)")
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]*)):(?P<port>[0-9]{1,5})")
 _HIGHEST_PORT = 65535
+_REDIS_SCHEMES = ("redis", "rediss", "valkey", "valkeys")
+_DATABASE = re.compile(r"/?[0-9]{0,9}")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -202,6 +205,17 @@ def _base_url(text: str) -> str:
     return text
 
 
+def _redis_url(text: str) -> str:
+    parts = urlsplit(_line(text))
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ValueError("no path")
+    elif parts.scheme not in _REDIS_SCHEMES or not parts.hostname or not _DATABASE.fullmatch(parts.path):
+        raise ValueError("not of a server")
+    _ = parts.port  # a ValueError if it is none
+    return text
+
+
 def _line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters")
@@ -261,6 +275,12 @@ BASE_URL = Kind(
     allowed="an http:// or https:// URL with a host and without credentials, query or fragment",
     type=str,
     parse=_base_url,
+)
+REDIS_URL = Kind(
+    metavar="URL",
+    allowed="redis://host:6379/0, rediss:// for TLS, valkey:// or valkeys:// in their place, or unix:///path",
+    type=str,
+    parse=_redis_url,
 )
 TEXT = Kind(metavar="TEXT", allowed="one line of text", type=str, parse=_line)
 KEY = Kind(metavar="KEY", allowed="one word of visible ASCII characters", type=str, parse=_key)

@@ -295,6 +295,7 @@ def test_without_the_client_library_it_says_what_to_install(monkeypatch: pytest.
         uvloop.run(Redis.connect("redis://127.0.0.1", []))
 
 
-def test_a_url_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("url", ["http://a", "redis://a?no_such_option=1", "redis://a?socket_timeout=x"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
-        uvloop.run(Redis.connect("http://127.0.0.1", []))
+        uvloop.run(Redis.connect(url, []))

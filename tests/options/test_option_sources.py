@@ -151,12 +151,41 @@ def test_spellings_of_a_secret_that_differ_do_not_show_it() -> None:
             '--aibridge-openai-base-url: "https://…@a" from environment CODER_AIBRIDGE_OPENAI_BASE_URL is not allowed',
             "an http:// or https:// URL with a host and without credentials, query or fragment",
         ),
+        *(
+            (
+                {"--redis-url": url},
+                {},
+                "--redis-url: the value from flag --redis-url is not allowed",
+                "redis://host:6379/0, rediss:// for TLS, valkey:// or valkeys:// in their place, or unix:///path",
+            )
+            for url in (
+                "a",
+                "a:6379",
+                "http://a",
+                "redis://",
+                "redis://a:65536",
+                "redis://a:b",
+                "redis://a/b",
+                "unix://",
+            )
+        ),
     ],
 )
 def test_a_wrong_value_is_refused_with_option_source_value_and_what_is_allowed(
     flags: dict[str, str], environ: dict[str, str], complaint: str, allowed: str
 ) -> None:
     assert refusal(flags, environ) == f"{complaint}; allowed: {allowed}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://a", "redis://a:6379/0", "rediss://ada:word@a/15", "valkey://[::1]:1/", "valkeys://a?db=2"),
+        *("unix:///run/redis.sock", "unix://ada:word@/run/redis.sock?db=1"),
+    ],
+)
+def test_a_server_of_shared_counts_is_taken_as_its_client_takes_it(url: str) -> None:
+    assert load({"--redis-url": url}, {}).redis_url == url
 
 
 def test_a_secret_is_read_from_a_file_without_its_line_break(tmp_path: Path) -> None:

@@ -69,11 +69,12 @@ def _without_counts(server: Server) -> bool:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_url_that_is_none_is_said(tmp_path: Path, workers: str) -> None:
+@pytest.mark.parametrize(("url", "status"), [("nonsense", 2), ("redis://127.0.0.1?no_such_option=1", 1)])
+def test_a_url_that_is_none_is_said(tmp_path: Path, workers: str, url: str, status: int) -> None:
     done = aibridge(
-        tmp_path / "data", "server", "--http-address", "127.0.0.1:0", "--workers", workers, "--redis-url", "nonsense"
+        tmp_path / "data", "server", "--http-address", "127.0.0.1:0", "--workers", workers, "--redis-url", url
     )
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("aibridge: ")
+    assert done.returncode == status
+    assert done.stderr.startswith("aibridge: --redis-url: ")
     assert done.stderr.count("\n") == 1

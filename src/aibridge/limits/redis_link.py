@@ -21,7 +21,10 @@ class Link:
         """`url` as valkey-py reads it (redis://, rediss://, valkey://, valkeys://, unix://); else a ValueError."""
         # No timeouts of the library's own: on a loop that is late they run out before what has arrived is read.
         pool: ConnectionPool = ConnectionPool.from_url(url, socket_timeout=None)
-        self._connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+        try:
+            self._connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+        except TypeError as error:
+            raise ValueError(f"the URL's query holds what valkey-py does not know: {error}") from None
 
     async def say(self, request: bytes) -> bytes:
         """The script's reply to a request; `Unreachable` without one, after `PATIENCE` and `GRACE` at the latest."""

@@ -73,7 +73,7 @@ async def _shared(url: str, rules: Sequence[Rule]) -> Counts:
     try:
         return await Redis.connect(url, rules)
     except (ValueError, ImportError) as problem:
-        raise CannotStart(str(problem)) from problem
+        raise CannotStart(f"--redis-url: {problem}") from problem
 
 
 @contextlib.asynccontextmanager
