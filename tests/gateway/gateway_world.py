@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -81,28 +81,25 @@ class Tokens:
         """The same until something changes."""
         return self._snapshot
 
-    @property
-    def _known(self) -> Mapping[str, KnownToken]:
-        return self._snapshot.tokens
-
-    @_known.setter
-    def _known(self, tokens: Mapping[str, KnownToken]) -> None:
-        self._snapshot = Snapshot(tokens=tokens)
-
     def new(self, username: str = "mia", *, expires_at: float | None = None) -> str:
         minted = mint(secrets.randbelow)
         actor = Actor(id=f"id-of-{username}", username=username, token_id=minted.id)
-        self._known = {**self._known, minted.id: KnownToken(digest=minted.digest, actor=actor, expires_at=expires_at)}
+        self._keep(minted.id, KnownToken(digest=minted.digest, actor=actor, expires_at=expires_at))
         return minted.text
 
     def rename(self, text: str, username: str) -> None:
         """The token's user has another name now."""
-        token = self._known[text[4:14]]
+        token = self._snapshot.tokens[text[4:14]]
         renamed = msgspec.structs.replace(token.actor, username=username)
-        self._known = {**self._known, renamed.token_id: msgspec.structs.replace(token, actor=renamed)}
+        self._keep(renamed.token_id, msgspec.structs.replace(token, actor=renamed))
 
     def revoke(self, text: str) -> None:
-        self._known = {name: token for name, token in self._known.items() if name not in text}
+        self._snapshot = Snapshot(
+            tokens={name: token for name, token in self._snapshot.tokens.items() if name not in text}
+        )
+
+    def _keep(self, token_id: str, token: KnownToken) -> None:
+        self._snapshot = Snapshot(tokens={**self._snapshot.tokens, token_id: token})
 
 
 class Complaints(logging.Handler):

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 from redis_world import CALLS, HELD, LEASES, QUEUED, TOKENS, give_back, held, refused, replicas, used
-from valkey_server import ValkeyServer, running
+from valkey_server import ValkeyServer, be_patient, running
 
 from aibridge.domain.rule import Mode, Rule, Unit
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held, Place, Present
 from aibridge.limits.redis import LEASE, Redis
 from aibridge.overload.outcome import Outcome, Rejection
@@ -25,7 +24,7 @@ def running_server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def server(running_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     running_server.say("FLUSHALL")
     return running_server
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import uvloop
 from redis_world import CALLS, HELD, LEASES, TOKENS, give_back, held, refused, replicas, used
-from valkey_server import ValkeyServer, running, until
+from valkey_server import ValkeyServer, be_patient, running, until
 
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask
 
 FOUND = shutil.which("redis-server")
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.skipif(FOUND is None, reason="needs redis-server (Debia
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     assert FOUND is not None
     with running(Path(FOUND)) as server:
         yield server

@@ -8,10 +8,9 @@ import msgspec
 import pytest
 import uvloop
 from redis_world import CALLS, LEASES, QUEUED, give_back, held, refused, replicas
-from valkey_server import ValkeyServer, running, until
+from valkey_server import ValkeyServer, be_patient, running, until
 
 from aibridge.domain.rule import Rule, Unit
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held, Place, Refusal
 from aibridge.limits.redis import Redis
 from aibridge.limits.redis_lines import Lines, No
@@ -26,7 +25,7 @@ def running_server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def server(running_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     running_server.say("FLUSHALL")
     return running_server
 

@@ -9,11 +9,10 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from peers_world import OWN, Peers, Step, caller, held_rule, queued_rule, steps
 from redis_world import replicas
-from valkey_server import ValkeyServer, running, until
+from valkey_server import ValkeyServer, be_patient, running, until
 
 from aibridge.domain.errors import Refused
 from aibridge.domain.rule import Mode, Rule, Unit
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask
 from aibridge.limits.engine import Limits
 from aibridge.limits.redis import Redis
@@ -31,7 +30,7 @@ def running_server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def server(running_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     running_server.say("FLUSHALL")
     return running_server
 

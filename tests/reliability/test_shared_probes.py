@@ -19,14 +19,13 @@ from server.asking import CHAT, ask
 from server.crews import kill, workers_of
 from server.life import Server, provided_by, serving
 from threaded import ThreadedProvider, read_request
-from valkey_server import ValkeyServer, running, until
+from valkey_server import ValkeyServer, be_patient, running, until
 
 from aibridge.domain.errors import CircuitOpen, UpstreamBroke
 from aibridge.gateway.call import Call
 from aibridge.gateway.guard import guard
 from aibridge.gateway.guards import CENTRAL, Guards
 from aibridge.gateway.reply import Reply
-from aibridge.limits import redis_server
 from aibridge.limits.counts import Counts
 from aibridge.limits.host import HostCounts
 from aibridge.limits.host_service import HostService
@@ -144,7 +143,7 @@ def seconds_without_one(provider: Provider, workers: list[int]) -> float:
 @pytest.fixture
 def valkey(monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
     """A server that is waited for on a busy machine, too."""
-    monkeypatch.setattr(redis_server, "PATIENCE", 1.0)
+    be_patient(monkeypatch)
     with running() as server:
         yield server
 

@@ -10,6 +10,7 @@ import hmac
 import zlib
 from collections.abc import Callable
 from enum import StrEnum
+from math import inf
 
 import msgspec
 
@@ -55,9 +56,14 @@ class KnownToken(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: float | None = None
     subject: Subject = NOBODY
 
+    @property
+    def until(self) -> float:
+        """When it expires, in UTC seconds; infinite where it does not."""
+        return inf if self.expires_at is None else self.expires_at
+
     def in_force(self, now: float) -> bool:
         """Whether it has not expired at `now` (UTC seconds)."""
-        return self.expires_at is None or now < self.expires_at
+        return now < self.until
 
 
 class MintedToken(msgspec.Struct, frozen=True, kw_only=True):

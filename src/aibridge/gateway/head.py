@@ -7,7 +7,6 @@ in force, is there room) is asked for every call.
 """
 
 import re
-from math import inf
 from typing import Final
 from weakref import ReferenceType, ref
 
@@ -36,7 +35,7 @@ class Recognised:
         """Lines of a credential for the provider; None unless our token came beside one, in the header for that."""
         self._by = ref(snapshot)
         """Weak, since a head lasts longer than most snapshots."""
-        self._until = inf if token.expires_at is None else token.expires_at
+        self._until = token.until
 
     def stands(self, snapshot: Snapshot, now: float) -> bool:
         """Whether this is still the snapshot, and the token in force at `now` (UTC seconds)."""

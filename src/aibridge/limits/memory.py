@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from time import monotonic
 from typing import cast
 
@@ -38,8 +39,7 @@ class Memory:
         self._clock = clock
         self._most_keys = most_keys
         self._counters: dict[int, Permits | Spent] = {}
-        self._number = 0
-        """Of what was taken last."""
+        self._numbers = count(1)
         self._queues = Queues(clock, self._give_up)
         self.replace(dict(enumerate(rules)))
 
@@ -211,8 +211,7 @@ class Memory:
         if limiters.weighed and limiters.exceeded(asks):
             asks = self._clamped(asks)
         if limiters.take(asks, now):
-            self._number += 1
-            return Taken(self._number, asks, (), 0.0, now, limiters)
+            return Taken(next(self._numbers), asks, (), 0.0, now, limiters)
         return limiters.lacking(asks, now)
 
     def _decide_beside_shadows(self, asks: tuple[Ask, ...], now: float) -> Taken | Lacking:
@@ -231,8 +230,7 @@ class Memory:
                     each += alone.each
                 else:
                     over.append(ask.rule)
-        self._number += 1
-        return Taken(self._number, taken, tuple(over), 0.0, now, Limiters(each))
+        return Taken(next(self._numbers), taken, tuple(over), 0.0, now, Limiters(each))
 
     def _looked_up(self, asks: tuple[Ask, ...], now: float, memo: Memo | None) -> Limiters:
         """The limiters for these asks, which are remembered until one of them may be another."""
